@@ -1,0 +1,322 @@
+"""Statements on the job table. The hot ones are guarded by a test of their plan on each database.
+
+Every write after the claim names id, attempt and worker: no row changed means that the claim is
+lost, and the caller must throw its work away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Select,
+    and_,
+    delete,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.jobs.states import JOB, JobStatus, WorkerState
+from backend.jobs.tables import JobRow, WorkerRow
+from backend.kernel.db import utc_after, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What proves that a worker still owns a job."""
+
+    job_id: int
+    attempt: int
+    worker_id: str
+
+
+async def insert_job(session: AsyncSession, values: dict[str, Any]) -> int:
+    """Add a job; its id."""
+    row = JobRow(**values)
+    session.add(row)
+    await session.flush()
+    return row.id
+
+
+async def select_by_dedup_key(session: AsyncSession, key: str) -> int | None:
+    """Id of the job with this key."""
+    return await session.scalar(select(JobRow.id).where(JobRow.dedup_key == key))
+
+
+def candidates(kind: str, priority: int, limit: int, *, newest_first: bool) -> Select[int]:
+    """Due jobs of one kind and priority in claim order, without a lock."""
+    order = [JobRow.run_at, JobRow.id]
+    return (
+        select(JobRow.id)
+        .where(
+            JobRow.status == JobStatus.PENDING,
+            JobRow.kind == kind,
+            JobRow.priority == priority,
+            JobRow.run_at <= utc_now(),
+        )
+        .order_by(*(column.desc() if newest_first else column for column in order))
+        .limit(limit)
+    )
+
+
+def lock(ids: Sequence[int], limit: int) -> Select[int]:
+    """Lock up to `limit` of these jobs by primary key, passing over what others hold.
+
+    MariaDB keeps locks on every row that it scanned: without the hint it may scan the backlog.
+    """
+    return (
+        select(JobRow.id)
+        .where(JobRow.id.in_(ids), JobRow.status == JobStatus.PENDING)
+        .with_hint(JobRow, "FORCE INDEX (PRIMARY)", "mysql")
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+
+
+async def update_claimed(
+    session: AsyncSession, ids: Sequence[int], worker_id: str, lease_s: float
+) -> None:
+    """Give locked jobs to a worker: a new attempt, a lease, a clean slate."""
+    await session.execute(
+        update(JobRow)
+        .where(JobRow.id.in_(ids), JobRow.status == JobStatus.PENDING)
+        .values(
+            status=JobStatus.PROCESSING,
+            attempt=JobRow.attempt + 1,
+            worker_id=worker_id,
+            locked_until=utc_after(lease_s),
+            started_at=utc_now(),
+            completed_at=None,
+            cancel_requested=False,
+            progress=0,
+            stage=None,
+        )
+    )
+
+
+async def select_jobs(session: AsyncSession, ids: Sequence[int]) -> Sequence[JobRow]:
+    """These jobs, in order of their ids."""
+    statement = (
+        select(JobRow)
+        .where(JobRow.id.in_(ids))
+        .order_by(JobRow.id)
+        .execution_options(populate_existing=True)
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def select_job(session: AsyncSession, job_id: int) -> JobRow | None:
+    """One job as it is in the database now."""
+    return await session.get(JobRow, job_id, populate_existing=True)
+
+
+def _owned(claim: Claim) -> ColumnElement[bool]:
+    return and_(
+        JobRow.id == claim.job_id,
+        JobRow.attempt == claim.attempt,
+        JobRow.worker_id == claim.worker_id,
+        JobRow.status == JobStatus.PROCESSING,
+    )
+
+
+async def update_owned(session: AsyncSession, claim: Claim, values: dict[str, Any]) -> bool:
+    """Change a job that the claim still owns; False when it does not."""
+    return await _changed(session, update(JobRow).where(_owned(claim)).values(**values))
+
+
+async def extend_lease(session: AsyncSession, claim: Claim, lease_s: float) -> bool:
+    """Keep a job for another lease; False when it is not ours any more."""
+    return await update_owned(session, claim, {"locked_until": utc_after(lease_s)})
+
+
+async def select_cancel_requested(session: AsyncSession, worker_id: str) -> list[Claim]:
+    """Jobs of this worker that somebody called off."""
+    statement = select(JobRow.id, JobRow.attempt).where(
+        JobRow.status == JobStatus.PROCESSING,
+        JobRow.worker_id == worker_id,
+        JobRow.cancel_requested,
+    )
+    rows = (await session.execute(statement)).all()
+    return [Claim(job_id, attempt, worker_id) for job_id, attempt in rows]
+
+
+async def update_status(
+    session: AsyncSession, job_id: int, target: JobStatus, values: dict[str, Any]
+) -> bool:
+    """Move a job that no worker owns, from a state that allows it; False when it was in another."""
+    sources = [state for state in JOB.sources(target) if state != JobStatus.PROCESSING]
+    return await _changed(
+        session,
+        update(JobRow)
+        .where(JobRow.id == job_id, JobRow.status.in_(sources))
+        .values(status=target, **values),
+    )
+
+
+async def request_cancel(session: AsyncSession, job_id: int) -> bool:
+    """Ask the owner of a running job to stop; False when it is not running."""
+    return await _changed(
+        session,
+        update(JobRow)
+        .where(JobRow.id == job_id, JobRow.status == JobStatus.PROCESSING)
+        .values(cancel_requested=True),
+    )
+
+
+def expired(limit: int) -> Select[JobRow]:
+    """Running jobs whose lease ran out."""
+    return (
+        select(JobRow)
+        .where(JobRow.status == JobStatus.PROCESSING, JobRow.locked_until < utc_now())
+        .order_by(JobRow.locked_until)
+        .limit(limit)
+    )
+
+
+async def update_expired(
+    session: AsyncSession, job_id: int, attempt: int, values: dict[str, Any]
+) -> bool:
+    """Take a job from an owner whose lease ran out; False when the owner came back just now."""
+    return await _changed(
+        session,
+        update(JobRow)
+        .where(
+            JobRow.id == job_id,
+            JobRow.attempt == attempt,
+            JobRow.status == JobStatus.PROCESSING,
+            JobRow.locked_until < utc_now(),
+        )
+        .values(**values),
+    )
+
+
+async def expire_leases(session: AsyncSession, worker_id: str) -> None:
+    """End the leases of a worker that is known to be gone."""
+    await session.execute(
+        update(JobRow)
+        .where(JobRow.status == JobStatus.PROCESSING, JobRow.worker_id == worker_id)
+        .values(locked_until=utc_after(-1))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows; None means any."""
+
+    status: tuple[str, ...] | None = None
+    kind: str | None = None
+    camera_id: str | None = None
+    worker_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def select_page(
+    session: AsyncSession, wanted: JobFilter, before_id: int | None, limit: int
+) -> Sequence[JobRow]:
+    """Jobs, newest first, below an id."""
+    statement = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
+    if wanted.status is not None:
+        statement = statement.where(JobRow.status.in_(wanted.status))
+    for column, value in (
+        (JobRow.kind, wanted.kind),
+        (JobRow.camera_id, wanted.camera_id),
+        (JobRow.worker_id, wanted.worker_id),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    if wanted.since is not None:
+        statement = statement.where(JobRow.segment_start >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(JobRow.segment_start < wanted.until)
+    if before_id is not None:
+        statement = statement.where(JobRow.id < before_id)
+    return (await session.scalars(statement)).all()
+
+
+async def count_by_status(session: AsyncSession) -> dict[tuple[str, str], int]:
+    """Number of jobs by (kind, status)."""
+    statement = select(JobRow.kind, JobRow.status, func.count()).group_by(
+        JobRow.kind, JobRow.status
+    )
+    return {(kind, status): n for kind, status, n in (await session.execute(statement)).all()}
+
+
+async def select_oldest_pending(session: AsyncSession) -> tuple[datetime | None, datetime]:
+    """When the longest waiting due job became due, and the database's time."""
+    due = (
+        select(func.min(JobRow.run_at))
+        .where(JobRow.status == JobStatus.PENDING, JobRow.run_at <= utc_now())
+        .scalar_subquery()
+    )
+    row = (await session.execute(select(due, utc_now()))).one()
+    return row[0], row[1]
+
+
+async def delete_finished(session: AsyncSession, older_than_s: float, limit: int) -> int:
+    """Remove jobs that ended long ago; how many."""
+    ids = (
+        await session.scalars(
+            select(JobRow.id)
+            .where(JobRow.completed_at < utc_after(-older_than_s))
+            .order_by(JobRow.completed_at)
+            .limit(limit)
+        )
+    ).all()
+    if ids:
+        await session.execute(delete(JobRow).where(JobRow.id.in_(ids)))
+    return len(ids)
+
+
+async def select_worker(session: AsyncSession, name: str) -> WorkerRow | None:
+    """A worker process by its name."""
+    return await session.scalar(select(WorkerRow).where(WorkerRow.name == name))
+
+
+async def select_workers(session: AsyncSession) -> Sequence[WorkerRow]:
+    """All worker processes by name."""
+    return (await session.scalars(select(WorkerRow).order_by(WorkerRow.name))).all()
+
+
+async def update_worker(
+    session: AsyncSession, name: str, instance: str, values: dict[str, Any]
+) -> bool:
+    """Change a worker's row; False when a namesake has taken it over."""
+    return await _changed(
+        session,
+        update(WorkerRow)
+        .where(WorkerRow.name == name, WorkerRow.instance == instance)
+        .values(**values),
+    )
+
+
+async def select_silent_workers(session: AsyncSession, silent_s: float) -> Sequence[WorkerRow]:
+    """Workers that should be alive but have not been heard of for so long."""
+    statement = select(WorkerRow).where(
+        WorkerRow.state.in_([WorkerState.RUNNING, WorkerState.DRAINING]),
+        WorkerRow.heartbeat_at < utc_after(-silent_s),
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def delete_gone_workers(session: AsyncSession, older_than_s: float) -> None:
+    """Forget workers that stopped or died long ago."""
+    await session.execute(
+        delete(WorkerRow).where(
+            WorkerRow.state.in_([WorkerState.STOPPED, WorkerState.DEAD]),
+            WorkerRow.heartbeat_at < utc_after(-older_than_s),
+        )
+    )
+
+
+async def _changed(session: AsyncSession, statement: Any) -> bool:
+    result = await session.execute(statement.execution_options(synchronize_session=False))
+    assert isinstance(result, CursorResult)  # noqa: S101  for the type checker
+    return result.rowcount > 0
