@@ -1,0 +1,1 @@
+"""What is recorded of a camera: live HLS, archive segments, gaps, and how long they are kept."""

@@ -1,0 +1,65 @@
+"""What a client gets of recordings: segments with what was found in them, and gaps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+
+from backend.jobs.states import JobStatus
+
+
+class EvidenceView(BaseModel):
+    """One thing seen that supports an incident; `t` in seconds from the start of the segment."""
+
+    t: float
+    note: str
+    track_id: int | None = None
+    box: tuple[float, float, float, float] | None = None
+
+
+class IncidentView(BaseModel):
+    """An incident; times in seconds from the start of the segment."""
+
+    category: str
+    t_start: float
+    t_end: float
+    severity: int
+    confidence: float
+    evidence: list[EvidenceView]
+
+
+class SegmentView(BaseModel):
+    """An archive file; one that is still being written has state `recording` and no id."""
+
+    id: int | None
+    camera_id: str
+    state: Literal["recording", "finished"]
+    started_at: datetime
+    ended_at: datetime
+    size_bytes: int
+    video_url: str
+    job_id: int | None
+    job_status: JobStatus | None
+    safety_score: int | None
+    incident_count: int | None
+    incidents: list[IncidentView]
+
+
+class GapView(BaseModel):
+    """A stretch of time of which nothing was recorded."""
+
+    camera_id: str
+    started_at: datetime
+    ended_at: datetime
+    seconds: float
+
+
+class StorageView(BaseModel):
+    """How much a camera's archives take."""
+
+    camera_id: str
+    segments: int
+    size_bytes: int
+    oldest: datetime | None
