@@ -94,17 +94,18 @@ class JobQueue:
 
     async def claim(
         self, kind: KindOrder, limit: int, worker_id: str, lease_s: float
-    ) -> list[JobRow]:
+    ) -> list[JobDetail]:
         """Take up to `limit` due jobs of a kind for a worker."""
 
-        async def work(session: AsyncSession) -> list[JobRow]:
+        async def work(session: AsyncSession) -> list[JobDetail]:
             rows = await claim_jobs(
                 session, kind, limit, worker_id, lease_s, locks_rows=self._database.locks_rows
             )
-            for row in rows:
-                started = JobStarted(**_facts(row), worker_id=worker_id, attempt=row.attempt)
-                self._publish(session, row, started)
-            return rows
+            jobs = [JobDetail.model_validate(row) for row in rows]
+            for job in jobs:
+                started = JobStarted(**_facts(job), worker_id=worker_id, attempt=job.attempt)
+                self._publish(session, job, started)
+            return jobs
 
         return await self._database.retrying(work)
 
@@ -121,15 +122,15 @@ class JobQueue:
         async with self._database.read() as session:
             return await queries.select_cancel_requested(session, worker_id)
 
-    async def progress(self, claim: Claim, row: JobRow, percent: int, message: str) -> bool:
+    async def progress(self, claim: Claim, job: JobDetail, percent: int, message: str) -> bool:
         """Say how far a job is."""
-        event = JobProgress(**_facts(row), progress=percent, message=message)
-        return await self._write(claim, row, {"progress": percent, "stage": message[:500]}, event)
+        event = JobProgress(**_facts(job), progress=percent, message=message)
+        return await self._write(claim, job, {"progress": percent, "stage": message[:500]}, event)
 
-    async def complete(self, claim: Claim, row: JobRow, outcome: JobOutcome) -> bool:
+    async def complete(self, claim: Claim, job: JobDetail, outcome: JobOutcome) -> bool:
         """Store a result and end the job."""
         event = JobCompleted(
-            **_facts(row, JobStatus.COMPLETED),
+            **_facts(job, JobStatus.COMPLETED),
             safety_score=outcome.safety_score,
             incident_count=outcome.incident_count,
         )
@@ -144,27 +145,27 @@ class JobQueue:
             "error_message": None,
             **_RELEASED,
         }
-        return await self._write(claim, row, values, event)
+        return await self._write(claim, job, values, event)
 
     async def fail(
-        self, claim: Claim, row: JobRow, code: str, message: str, *, permanent: bool
+        self, claim: Claim, job: JobDetail, code: str, message: str, *, permanent: bool
     ) -> bool:
         """End an attempt that failed: again after a growing delay, or for good."""
-        values, event = self._after_failure(row, code, message, permanent=permanent)
-        return await self._write(claim, row, values, event)
+        values, event = self._after_failure(job, code, message, permanent=permanent)
+        return await self._write(claim, job, values, event)
 
-    async def finish_cancelled(self, claim: Claim, row: JobRow) -> bool:
+    async def finish_cancelled(self, claim: Claim, job: JobDetail) -> bool:
         """End a job that was called off while it ran."""
         values = {"status": JobStatus.CANCELLED, **_RELEASED}
         return await self._write(
-            claim, row, values, JobCancelled(**_facts(row, JobStatus.CANCELLED))
+            claim, job, values, JobCancelled(**_facts(job, JobStatus.CANCELLED))
         )
 
-    async def hand_back(self, claim: Claim, row: JobRow, reason: str) -> bool:
+    async def hand_back(self, claim: Claim, job: JobDetail, reason: str) -> bool:
         """Give a job back unharmed: it costs no retry and may be taken at once."""
         values = {"status": JobStatus.PENDING, "stage": reason, **_WAITING}
-        event = JobQueued(**_facts(row, JobStatus.PENDING), reason=reason)
-        done = await self._write(claim, row, values, event)
+        event = JobQueued(**_facts(job, JobStatus.PENDING), reason=reason)
+        done = await self._write(claim, job, values, event)
         self._nudges.send(JOBS)
         return done
 
@@ -299,7 +300,7 @@ class JobQueue:
         return taken
 
     def _after_failure(
-        self, row: JobRow, code: str, message: str, *, permanent: bool
+        self, row: JobRow | JobDetail, code: str, message: str, *, permanent: bool
     ) -> tuple[dict[str, Any], Event]:
         """The columns and the event after a failed attempt."""
         reason = {"error_code": code, "error_message": message}
@@ -317,16 +318,18 @@ class JobQueue:
         }
         return values, JobQueued(**_facts(row, JobStatus.PENDING), reason=message)
 
-    async def _write(self, claim: Claim, row: JobRow, values: dict[str, Any], event: Event) -> bool:
+    async def _write(
+        self, claim: Claim, job: JobDetail, values: dict[str, Any], event: Event
+    ) -> bool:
         async def work(session: AsyncSession) -> bool:
             if not await queries.update_owned(session, claim, values):
                 return False
-            self._publish(session, row, event)
+            self._publish(session, job, event)
             return True
 
         return await self._database.retrying(work)
 
-    def _publish(self, session: AsyncSession, row: JobRow, event: Event) -> None:
+    def _publish(self, session: AsyncSession, row: JobRow | JobDetail, event: Event) -> None:
         self._outbox.publish(session, event, trace_id=row.trace_id)
 
     def _notify(self) -> None:
@@ -354,7 +357,7 @@ _WAITING: dict[str, Any] = {
 }
 
 
-def _facts(row: JobRow, status: JobStatus | None = None) -> dict[str, Any]:
+def _facts(row: JobRow | JobDetail, status: JobStatus | None = None) -> dict[str, Any]:
     return {
         "job_id": row.id,
         "kind": row.kind,

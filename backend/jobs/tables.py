@@ -68,6 +68,7 @@ class JobRow(Base):
         Index("ix_analysis_jobs_camera_id_status", "camera_id", "status"),
         Index("ix_analysis_jobs_segment_start", "segment_start"),
         Index("ix_analysis_jobs_completed_at", "completed_at"),
+        {"sqlite_autoincrement": True},  # an id is never given twice, not even after a clean-up
     )
 
 

@@ -40,6 +40,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.expression import FunctionElement
 
 from backend.kernel.retry import Backoff
+from backend.settings import DatabaseSettings, SettingsError, StorageSettings
 
 log = structlog.get_logger(__name__)
 
@@ -170,6 +171,19 @@ def database_url(configured: str | None, *, data_dir: Path) -> URL:
     if "+" in url.drivername and url.drivername != ASYNC_DRIVERS[name]:
         raise ValueError(f"use {ASYNC_DRIVERS[name]}://, not {url.drivername}://")
     return url.set(drivername=ASYNC_DRIVERS[name])
+
+
+def configured_url(database: DatabaseSettings, storage: StorageSettings) -> URL:
+    """The URL that the settings name.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    configured = database.url.get_secret_value() if database.url else None
+    try:
+        return database_url(configured, data_dir=storage.data_dir)
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL: {error}") from error
 
 
 class Database:
