@@ -1,0 +1,1 @@
+"""Peers that VAP talks to, played for real: an RTSP and an HTTP camera, and their videos."""
