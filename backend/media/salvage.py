@@ -1,0 +1,56 @@
+"""Finds archives that nobody was told of: what a killed ffmpeg, or a killed VAP, left behind.
+
+The recorder calls it at the end of each run; the owner of the archives calls it once when it
+starts, before any recorder does (a file that is being written must not be taken for a leftover).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from backend.media.archive import FinishedSegment, list_archives, remove_archive
+from backend.media.faults import StreamFault
+from backend.media.probe import ProbeError, probe_file
+
+log = structlog.get_logger(__name__)
+
+
+async def salvage_segments(
+    folder: Path, *, known: Collection[str], since: datetime | None = None
+) -> list[FinishedSegment]:
+    """The segments in a folder whose names are not known, oldest first, with their true length.
+
+    A file without a single readable picture is deleted. One that cannot be looked at just now is
+    left alone, for the next call.
+    """
+    found: list[FinishedSegment] = []
+    for file in await asyncio.to_thread(list_archives, folder):
+        if file.path.name in known or (since is not None and file.started_at < since):
+            continue
+        try:
+            probed = await probe_file(file.path)
+        except ProbeError as error:
+            if error.fault is StreamFault.NO_VIDEO:
+                log.warning(
+                    "archive without pictures is deleted",
+                    action="archive.empty",
+                    name=file.path.name,
+                    size_bytes=file.size_bytes,
+                )
+                await asyncio.to_thread(remove_archive, file.path)
+            else:
+                log.warning(
+                    "archive cannot be looked at",
+                    action="archive.unreadable",
+                    name=file.path.name,
+                    fault=error.fault,
+                )
+            continue
+        duration_s = probed.duration_s or 0.0
+        found.append(FinishedSegment(file.path, file.started_at, duration_s, file.size_bytes))
+    return found
