@@ -1,0 +1,299 @@
+"""The cameras' doings: each change is one transaction with its event, and wakes the recorders.
+
+Used by the API, and by the recorders, which store what state a stream is in. Sources leave
+redacted; only `CameraRecord`, for the recorders, holds them as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import unicodedata
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.events.catalog import CameraChanged, CameraDeleted, CameraStateChanged
+from backend.events.outbox import Outbox
+from backend.kernel.clock import Clock
+from backend.kernel.db import Database, utc_now
+from backend.kernel.errors import Conflict, NotFound
+from backend.kernel.redact import MASK, redact
+from backend.media.probe import ProbeError, ProbeResult, probe_file, probe_source
+from backend.monitoring.cameras import queries
+from backend.monitoring.cameras.schemas import (
+    CameraCreate,
+    CameraCreated,
+    CameraUpdate,
+    CameraView,
+    ProbeAnswer,
+    ProbeView,
+)
+from backend.monitoring.cameras.sources import check_source, open_source
+from backend.monitoring.cameras.states import CameraState
+from backend.monitoring.cameras.tables import CameraRow
+from backend.monitoring.demo import DEMO_ARCHIVE_S, DEMO_SCHEME
+from backend.settings import StorageSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraRecord:
+    """A camera as its recorder needs it: the source with its credentials."""
+
+    id: str
+    name: str
+    source: str
+    enabled: bool
+    archive_seconds: int
+    retention_days: float | None
+    retention_bytes: int | None
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether it shows the built-in scene."""
+        return self.source == DEMO_SCHEME
+
+
+class CameraService:
+    """The cameras. `changed` is set whenever a recorder may have to start or stop."""
+
+    def __init__(
+        self, database: Database, outbox: Outbox, storage: StorageSettings, clock: Clock
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._media_dirs = storage.allowed_media_dirs
+        self._clock = clock
+        self.changed = asyncio.Event()
+
+    async def views(self) -> list[CameraView]:
+        """All cameras by name."""
+        async with self._database.read() as session:
+            return [_view(row) for row in await queries.select_cameras(session)]
+
+    async def records(self) -> list[CameraRecord]:
+        """All cameras, for the recorders and retention."""
+        async with self._database.read() as session:
+            return [_record(row) for row in await queries.select_cameras(session)]
+
+    async def read(self, camera_id: str) -> CameraView:
+        """One camera."""
+        async with self._database.read() as session:
+            return _view(await _row(session, camera_id))
+
+    async def states(self) -> dict[str, int]:
+        """Number of cameras by state."""
+        async with self._database.read() as session:
+            return await queries.count_by_state(session)
+
+    async def create(self, new: CameraCreate) -> CameraCreated:
+        """Add a camera and look at its source; one that cannot be read now is added all the same.
+
+        Raises:
+            InvalidInput, Conflict: the source is refused, or the id is taken.
+        """
+        for source in (new.source, new.substream):
+            if source is not None:
+                check_source(source, media_dirs=self._media_dirs)
+        answer = await self.probe(new.source)
+        for _ in range(5):
+            row = CameraRow(
+                **new.model_dump(exclude={"id"}),
+                id=new.id or await self._free_id(new.name),
+                probe=answer.probe.model_dump() if answer.probe else None,
+            )
+            try:
+                async with self._database.write() as session:
+                    session.add(row)
+                    await session.flush()
+                    self._outbox.publish(session, CameraChanged(camera_id=row.id))
+            except IntegrityError as error:
+                if new.id is not None:
+                    raise Conflict(f"there is a camera {new.id} already") from error
+                continue  # the id that was free has just been taken
+            self.changed.set()
+            view = await self.read(row.id)
+            return CameraCreated(**view.model_dump(), probe_answer=answer)
+        raise Conflict("no free id could be made from the name")
+
+    async def create_demo(self) -> None:
+        """Add the built-in demo camera where there is no camera at all."""
+        if not await self.views():
+            await self.create(
+                CameraCreate(
+                    id="demo",
+                    name="Demo yard",
+                    source=DEMO_SCHEME,
+                    archive_seconds=DEMO_ARCHIVE_S,
+                    description="A rendered scene that comes with VAP and loops for ever.",
+                )
+            )
+
+    async def update(self, camera_id: str, change: CameraUpdate) -> CameraView:
+        """Change what is given; masked credentials in a source stay what they were."""
+        values = change.model_dump(exclude_unset=True)
+        async with self._database.write() as session:
+            row = await _row(session, camera_id)
+            for field in ("source", "substream"):
+                if values.get(field) is not None:
+                    values[field] = _unmask(values[field], getattr(row, field))
+                    check_source(values[field], media_dirs=self._media_dirs)
+            for field in ("name", "source", "description", "archive_seconds"):
+                if values.get(field, 0) is None:
+                    del values[field]
+            if values.get("source", row.source) != row.source:
+                values["probe"] = None
+            await queries.update_camera(session, camera_id, {**values, "updated_at": utc_now()})
+            self._outbox.publish(session, CameraChanged(camera_id=camera_id))
+        self.changed.set()
+        return await self.read(camera_id)
+
+    async def enable(self, camera_id: str, *, enabled: bool) -> CameraView:
+        """Let a camera run, or stop it."""
+        async with self._database.write() as session:
+            await _row(session, camera_id)
+            values = {"enabled": enabled, "updated_at": utc_now()}
+            await queries.update_camera(session, camera_id, values)
+            self._outbox.publish(session, CameraChanged(camera_id=camera_id))
+        self.changed.set()
+        return await self.read(camera_id)
+
+    async def delete(self, camera_id: str) -> None:
+        """Remove a camera; its archives stay until retention takes them."""
+        async with self._database.write() as session:
+            await _row(session, camera_id)
+            await queries.delete_camera(session, camera_id)
+            self._outbox.publish(session, CameraDeleted(camera_id=camera_id))
+        self.changed.set()
+
+    async def probe(self, source: str, *, lender: str | None = None) -> ProbeAnswer:
+        """What a source is, or why it cannot be read.
+
+        `lender` is a camera whose credentials a masked source may use.
+
+        Raises:
+            InvalidInput: the source is refused.
+        """
+        if lender is not None:
+            async with self._database.read() as session:
+                source = _unmask(source, (await _row(session, lender)).source)
+        try:
+            return ProbeAnswer(ok=True, probe=probe_view(await self.look_at(source)))
+        except ProbeError as error:
+            return ProbeAnswer(ok=False, reason=error.fault, message=error.message)
+
+    async def look_at(self, source: str) -> ProbeResult:
+        """Probe a source in a subprocess.
+
+        Raises:
+            ProbeError: it gives no video.
+            InvalidInput: it is refused.
+        """
+        opened = await open_source(source, media_dirs=self._media_dirs)
+        if "://" in opened:
+            return await probe_source(opened)
+        return await probe_file(Path(opened))
+
+    async def open(self, source: str) -> str:
+        """What ffmpeg is given for a source."""
+        return await open_source(source, media_dirs=self._media_dirs)
+
+    async def note_probe(self, camera_id: str, result: ProbeResult) -> None:
+        """Store what a source turned out to be."""
+        async with self._database.write() as session:
+            values = {"probe": probe_view(result).model_dump()}
+            if await queries.update_camera(session, camera_id, values):
+                self._outbox.publish(session, CameraChanged(camera_id=camera_id))
+
+    async def note_state(
+        self, camera_id: str, state: CameraState, reason: str | None, since: datetime
+    ) -> None:
+        """Store what a stream does now."""
+        async with self._database.write() as session:
+            values = {"state": state, "state_reason": reason, "state_since": since}
+            if await queries.update_camera(session, camera_id, values):
+                event = CameraStateChanged(
+                    camera_id=camera_id, state=state, reason=reason, since=since
+                )
+                self._outbox.publish(session, event)
+
+    async def stop_all(self) -> None:
+        """Note that no stream runs: at the start, whatever a crash left behind."""
+        async with self._database.write() as session:
+            await queries.stop_all(session)
+
+    async def _free_id(self, name: str) -> str:
+        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+        slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:44].strip("-") or "camera"
+        async with self._database.read() as session:
+            taken = {row.id for row in await queries.select_cameras(session)}
+        return next(
+            candidate
+            for candidate in (slug, *(f"{slug}-{n}" for n in range(2, len(taken) + 3)))
+            if candidate not in taken
+        )
+
+
+def probe_view(result: ProbeResult) -> ProbeView:
+    """A probe's result as clients see it."""
+    facts: dict[str, Any] = asdict(result)
+    known = {name: facts[name] for name in ProbeView.model_fields if name in facts}
+    return ProbeView(**known, transcoded=not result.browser_can_copy)
+
+
+def _unmask(source: str, stored: str | None) -> str:
+    """The stored source where the given one is only its masked form."""
+    if MASK in source and stored is not None:
+        if source == redact(stored):
+            return stored
+        user, at, _ = stored.partition("://")[2].rpartition("@")
+        if at and f"://{MASK}@" in source:
+            return source.replace(f"://{MASK}@", f"://{user}@", 1)
+    return source
+
+
+async def _row(session: AsyncSession, camera_id: str) -> CameraRow:
+    row = await queries.select_camera(session, camera_id)
+    if row is None:
+        raise NotFound(f"there is no camera {camera_id}")
+    return row
+
+
+def _record(row: CameraRow) -> CameraRecord:
+    return CameraRecord(
+        id=row.id,
+        name=row.name,
+        source=row.source,
+        enabled=row.enabled,
+        archive_seconds=row.archive_seconds,
+        retention_days=row.retention_days,
+        retention_bytes=row.retention_bytes,
+    )
+
+
+def _view(row: CameraRow) -> CameraView:
+    return CameraView(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        source=redact(row.source),
+        substream=redact(row.substream) if row.substream else None,
+        enabled=row.enabled,
+        archive_seconds=row.archive_seconds,
+        retention_days=row.retention_days,
+        retention_bytes=row.retention_bytes,
+        probe=ProbeView.model_validate(row.probe) if row.probe else None,
+        state=CameraState(row.state),
+        state_reason=row.state_reason,
+        state_since=row.state_since,
+        live_url=f"/live/{row.id}/index.m3u8",
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

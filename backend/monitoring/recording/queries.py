@@ -1,0 +1,139 @@
+"""Statements on archive segments. A row with `deleted_at` is garbage and shown to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.kernel.db import utc_now
+from backend.monitoring.recording.tables import SegmentRow
+
+PRESENT = SegmentRow.deleted_at.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much a camera's segments take."""
+
+    camera_id: str
+    segments: int
+    size_bytes: int
+    oldest: datetime | None
+
+
+async def select_by_path(session: AsyncSession, video_path: str) -> SegmentRow | None:
+    """The segment of a file."""
+    return await session.scalar(select(SegmentRow).where(SegmentRow.video_path == video_path))
+
+
+async def select_paths(session: AsyncSession, camera_id: str) -> list[str]:
+    """Files of a camera that have a row, garbage too."""
+    statement = select(SegmentRow.video_path).where(SegmentRow.camera_id == camera_id)
+    return list((await session.scalars(statement)).all())
+
+
+async def select_page(
+    session: AsyncSession,
+    camera_id: str,
+    since: datetime | None,
+    until: datetime | None,
+    before: tuple[datetime, int] | None,
+    limit: int,
+) -> Sequence[SegmentRow]:
+    """A camera's segments that touch [since, until), newest first."""
+    statement = (
+        select(SegmentRow)
+        .where(SegmentRow.camera_id == camera_id, PRESENT)
+        .order_by(SegmentRow.started_at.desc(), SegmentRow.id.desc())
+        .limit(limit)
+    )
+    if since is not None:
+        statement = statement.where(SegmentRow.ended_at > since)
+    if until is not None:
+        statement = statement.where(SegmentRow.started_at < until)
+    if before is not None:
+        started_at, segment_id = before
+        statement = statement.where(
+            or_(
+                SegmentRow.started_at < started_at,
+                and_(SegmentRow.started_at == started_at, SegmentRow.id < segment_id),
+            )
+        )
+    return (await session.scalars(statement)).all()
+
+
+async def select_spans(
+    session: AsyncSession, camera_id: str, since: datetime, until: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Begin and end of a camera's segments that touch [since, until), oldest first."""
+    statement = (
+        select(SegmentRow.started_at, SegmentRow.ended_at)
+        .where(
+            SegmentRow.camera_id == camera_id,
+            PRESENT,
+            SegmentRow.ended_at > since,
+            SegmentRow.started_at < until,
+        )
+        .order_by(SegmentRow.started_at)
+    )
+    return list((await session.execute(statement)).tuples().all())
+
+
+async def select_usage(session: AsyncSession) -> list[Usage]:
+    """How much each camera's segments take, cameras that are gone included."""
+    statement = (
+        select(
+            SegmentRow.camera_id,
+            func.count(),
+            func.coalesce(func.sum(SegmentRow.size_bytes), 0),
+            func.min(SegmentRow.started_at),
+        )
+        .where(PRESENT)
+        .group_by(SegmentRow.camera_id)
+    )
+    rows = (await session.execute(statement)).all()
+    return [Usage(camera, number, int(size), oldest) for camera, number, size, oldest in rows]
+
+
+async def select_oldest(
+    session: AsyncSession, camera_id: str | None, *, ended_before: datetime | None, limit: int
+) -> Sequence[SegmentRow]:
+    """The oldest segments, of one camera or of all, optionally only those past an age."""
+    statement = (
+        select(SegmentRow)
+        .where(PRESENT)
+        .order_by(SegmentRow.started_at, SegmentRow.id)
+        .limit(limit)
+    )
+    if camera_id is not None:
+        statement = statement.where(SegmentRow.camera_id == camera_id)
+    if ended_before is not None:
+        statement = statement.where(SegmentRow.ended_at < ended_before)
+    return (await session.scalars(statement)).all()
+
+
+async def select_garbage(session: AsyncSession, limit: int) -> Sequence[SegmentRow]:
+    """Segments whose file is to go or has gone."""
+    statement = select(SegmentRow).where(SegmentRow.deleted_at.is_not(None)).limit(limit)
+    return (await session.scalars(statement)).all()
+
+
+async def mark_garbage(session: AsyncSession, segment_id: int) -> bool:
+    """Give a segment up; False when somebody has already."""
+    result = await session.execute(
+        update(SegmentRow)
+        .where(SegmentRow.id == segment_id, PRESENT)
+        .values(deleted_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)  # noqa: S101  for the type checker
+    return result.rowcount > 0
+
+
+async def delete_row(session: AsyncSession, segment_id: int) -> None:
+    """Forget a segment whose file is gone."""
+    await session.execute(delete(SegmentRow).where(SegmentRow.id == segment_id))
