@@ -30,4 +30,5 @@ class EventRow(Base):
     __table_args__ = (
         Index("ix_events_published_at_id", "published_at", "id"),
         Index("ix_events_created_at", "created_at"),
+        {"sqlite_autoincrement": True},  # an id is never given twice, not even after a clean-up
     )

@@ -236,6 +236,14 @@ class JobQueue:
         async with self._database.read() as session:
             return JobDetail.model_validate(await self._row(session, job_id))
 
+    async def details(self, job_ids: Sequence[int]) -> dict[int, JobDetail]:
+        """These jobs with their results, by id; ids that are gone are left out."""
+        if not job_ids:
+            return {}
+        async with self._database.read() as session:
+            rows = await queries.select_jobs(session, job_ids)
+            return {row.id: JobDetail.model_validate(row) for row in rows}
+
     async def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> Page[JobSummary]:
         """Jobs, newest first."""
         before = int(decode_cursor(cursor)[0]) if cursor else None

@@ -78,7 +78,9 @@ class Gate:
 
     def __init__(self, settings: ServerSettings, *, session_key: str) -> None:
         self._settings = settings
-        self._sessions = URLSafeTimedSerializer(session_key, salt="vap-session")
+        password = settings.admin_password.get_secret_value() if settings.admin_password else ""
+        # signed with the password too: changing it ends every session
+        self._sessions = URLSafeTimedSerializer(session_key + password, salt="vap-session")
 
     def caller(self, request: Request) -> Caller | None:
         """The caller by key, by session, as the local user, or as a service; None for nobody."""
@@ -174,8 +176,11 @@ def session_key(run_dir: Path) -> str:
     file = run_dir / "session.key"
     if not file.exists():
         run_dir.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(32))
+        whole = file.with_suffix(".new")
+        whole.unlink(missing_ok=True)
+        whole.touch(mode=0o600)
+        whole.write_text(secrets.token_urlsafe(32))
+        whole.replace(file)  # never a half-written, guessable key
     return file.read_text()
 
 

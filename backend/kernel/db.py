@@ -34,6 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
@@ -267,7 +268,7 @@ def is_transient(error: DBAPIError) -> bool:
 
 def is_disconnect(error: BaseException) -> bool:
     """Whether the database could not be reached: down, restarting, or the connection broke."""
-    if isinstance(error, OSError | InterfaceError | TimeoutError):
+    if isinstance(error, OSError | InterfaceError | TimeoutError | PoolTimeout):
         return True
     return isinstance(error, DBAPIError) and (
         error.connection_invalidated or isinstance(error, OperationalError)

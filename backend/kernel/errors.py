@@ -6,6 +6,7 @@
     ├── Forbidden         403  who they are is not enough
     ├── NotFound          404  no such thing
     ├── Conflict          409  not in the state that the request needs
+    ├── TooMany           429  too many of these at once; a little later is fine
     └── Unavailable       503  a part is missing or down; later may work
 
 A message is shown to users: it carries no path, credential, trace or library name. HTTP statuses
@@ -55,6 +56,12 @@ class Conflict(VapError):
     """Not in the state that the request needs."""
 
     code = "conflict"
+
+
+class TooMany(VapError):
+    """Too many of these at once; a little later is fine."""
+
+    code = "too_many_requests"
 
 
 class Unavailable(VapError):

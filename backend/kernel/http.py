@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.kernel.db import is_disconnect
 from backend.kernel.errors import (
@@ -20,6 +21,7 @@ from backend.kernel.errors import (
     Forbidden,
     InvalidInput,
     NotFound,
+    TooMany,
     Unauthenticated,
     Unavailable,
     VapError,
@@ -33,6 +35,7 @@ STATUS: dict[type[VapError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    TooMany: 429,
     Unavailable: 503,
 }
 CODES = {
@@ -109,19 +112,47 @@ def install_errors(app: FastAPI) -> None:
         code = CODES.get(error.status_code, "http_error")
         return _answer(error.status_code, code, str(error.detail), None, error.headers)
 
-    @app.exception_handler(Exception)
-    async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-        if is_disconnect(error):
-            log.warning("database unreachable", action="http.db_down", error=str(error))
-            return _answer(503, "database_unavailable", "the database cannot be reached", None)
-        log.error(
-            "request failed",
-            action="http.failed",
-            method=request.method,
-            path=request.url.path,
-            exc_info=error,
-        )
-        return _answer(500, "internal_error", "an internal error; the log has it", None)
+    app.add_middleware(_Unforeseen)
+
+
+class _Unforeseen:
+    """Answers what no handler knows; logs it once (an `Exception` handler would log it twice)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; an answer that has begun can only be broken off."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:  # the edge of a request
+            if has_begun:
+                raise
+            await _answer_unforeseen(scope, error)(scope, receive, send)
+
+
+def _answer_unforeseen(scope: Scope, error: Exception) -> JSONResponse:
+    if is_disconnect(error):
+        log.warning("database unreachable", action="http.db_down", path=scope["path"])
+        return _answer(503, "database_unavailable", "the database cannot be reached", None)
+    log.error(
+        "request failed",
+        action="http.failed",
+        method=scope["method"],
+        path=scope["path"],
+        exc_info=error,
+    )
+    return _answer(500, "internal_error", "an internal error; the log has it", None)
 
 
 def _answer(

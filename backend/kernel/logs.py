@@ -46,7 +46,7 @@ def configure_logs(level: str, form: Literal["auto", "text", "json"], *, program
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for chatty in ("apscheduler", "aiosqlite", "asyncio", "httpx", "uvicorn.access"):
+    for chatty in ("alembic", "apscheduler", "aiosqlite", "asyncio", "httpx", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     structlog.contextvars.bind_contextvars(program=program)
 

@@ -9,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import URL, Connection, inspect
 
 from backend.kernel.db import Database
@@ -49,9 +50,16 @@ async def is_empty(database: Database) -> bool:
 
 
 async def upgrade_schema(url: URL) -> None:
-    """Bring a database to this program's schema."""
-    # in a thread: Alembic starts an event loop of its own
-    await asyncio.to_thread(command.upgrade, _config(url), "head")
+    """Bring a database to this program's schema.
+
+    Raises:
+        SchemaMismatch: a newer program has migrated it.
+    """
+    try:
+        # in a thread: Alembic starts an event loop of its own
+        await asyncio.to_thread(command.upgrade, _config(url), "head")
+    except CommandError as error:
+        raise SchemaMismatch(f"the database cannot be migrated: {error}; update VAP") from error
 
 
 def _revision(connection: Connection) -> str | None:
@@ -60,6 +68,6 @@ def _revision(connection: Connection) -> str | None:
 
 def _config(url: URL) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["url"] = url
     return config

@@ -65,6 +65,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_analysis_jobs")),
         sa.UniqueConstraint("dedup_key", name=op.f("uq_analysis_jobs_dedup_key")),
+        sqlite_autoincrement=True,
         **OPTIONS,
     )
     op.create_index(
@@ -106,6 +107,7 @@ def upgrade() -> None:
         sa.Column("published_at", WHEN),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sa.UniqueConstraint("event_id", name=op.f("uq_events_event_id")),
+        sqlite_autoincrement=True,
         **OPTIONS,
     )
     op.create_index("ix_events_published_at_id", "events", ["published_at", "id"])

@@ -1,0 +1,70 @@
+"""The API's description: neat operation names, one error answer, and who may call what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from backend.kernel.auth import COOKIE, Role
+from backend.kernel.http import ErrorAnswer
+from backend.operations.access import list_access
+from backend.version import __version__
+
+TITLE = "VAP"
+SUMMARY = "A self-hosted video analytics server."
+TAGS = [
+    {"name": "cameras", "description": "Cameras, their sources and states."},
+    {"name": "recording", "description": "Live HLS, archive segments and gaps."},
+    {"name": "jobs", "description": "The queue of analysis jobs."},
+    {"name": "workers", "description": "Worker processes."},
+    {"name": "session", "description": "Who the caller is; logging in and out."},
+    {"name": "operations", "description": "Health, metrics and the event stream."},
+]
+ERROR_ANSWERS: dict[int | str, dict[str, Any]] = {
+    "default": {"model": ErrorAnswer, "description": "What went wrong, with a stable code."}
+}
+SECURITY = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An entry of VAP_API_KEYS."},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+}
+
+
+def operation_id(route: APIRoute) -> str:
+    """The function's name: what a generated client calls the operation."""
+    return route.name
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document; made once an app."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=TITLE, version=__version__, summary=SUMMARY, tags=TAGS, routes=app.routes
+        )
+        document.setdefault("components", {})["securitySchemes"] = SECURITY
+        _add_roles(document, app)
+        _drop_unused_validation(document)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _add_roles(document: dict[str, Any], app: FastAPI) -> None:
+    for access in list_access(app):
+        operation = document["paths"].get(access.path, {}).get(access.method.lower())
+        if operation is None or access.role is None:
+            continue
+        operation["x-role"] = access.role.name.lower()
+        if access.role is not Role.PUBLIC:
+            operation["security"] = [{"key": []}, {"session": []}]
+
+
+def _drop_unused_validation(document: dict[str, Any]) -> None:
+    """FastAPI describes a 422 that VAP never gives: what is invalid is answered with 400."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+    schemas = document["components"].get("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)

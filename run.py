@@ -1,0 +1,9 @@
+#!/usr/bin/env python
+"""Starts the main process of VAP; see `--help`."""
+
+import sys
+
+from backend.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())
