@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection
 
-from backend.kernel.db import Base, Database, database_url
+from backend.kernel.db import Base, Database, configured_url
 from backend.settings import load_settings
 from backend.tables import ALL_TABLES
 
 config = context.config
-assert ALL_TABLES
+TABLES = ALL_TABLES  # imported so that Base.metadata knows them
 
 
 def _run(connection: Connection) -> None:
@@ -41,15 +41,12 @@ async def _connect_and_run() -> None:
         await database.close()
 
 
-def _url():  # noqa: ANN202
+def _url() -> URL:
     given = config.attributes.get("url")
     if given is not None:
         return given
     settings = load_settings()
-    configured = settings.database.url
-    return database_url(
-        configured.get_secret_value() if configured else None, data_dir=settings.storage.data_dir
-    )
+    return configured_url(settings.database, settings.storage)
 
 
 asyncio.run(_connect_and_run())

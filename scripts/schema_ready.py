@@ -1,4 +1,4 @@
-"""Exit code 0 when the database of the settings has this version's schema, else 1. Prints nothing."""
+"""Exit code 0 when the configured database has this version's schema, else 1; prints nothing."""
 
 from __future__ import annotations
 

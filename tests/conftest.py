@@ -61,9 +61,7 @@ def postgresql_url() -> Iterator[URL]:
 
 
 @pytest.fixture(params=["sqlite", "mysql", "postgresql"])
-async def database(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Database]:
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     """An empty, migrated database: the test runs on SQLite, MySQL/MariaDB and PostgreSQL."""
     if request.param == "sqlite":
         template: Path = request.getfixturevalue("migrated_sqlite")
@@ -113,8 +111,8 @@ async def _execute(server: URL, statement: str) -> None:
     database = Database(server)
     try:
         async with database.engine.connect() as connection:
-            connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.execute(text(statement))
+            committing = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await committing.execute(text(statement))
     finally:
         await database.close()
 

@@ -130,9 +130,7 @@ async def test_other_kinds_are_left_alone(database: Database, queue: JobQueue) -
     assert await queue.claim(KindOrder("speech", newest_first=False), 5, "one", 30) == []
 
 
-async def test_no_job_is_claimed_twice_by_many_at_once(
-    database: Database, queue: JobQueue
-) -> None:
+async def test_no_job_is_claimed_twice_by_many_at_once(database: Database, queue: JobQueue) -> None:
     for _ in range(40):
         await add(database, queue)
 
@@ -358,9 +356,7 @@ async def test_a_namesake_takes_over_a_worker_and_its_jobs(
     assert await queue.reap() == 1
 
 
-async def test_a_silent_worker_is_marked_dead(
-    database: Database, registry: WorkerRegistry
-) -> None:
+async def test_a_silent_worker_is_marked_dead(database: Database, registry: WorkerRegistry) -> None:
     facts = {"hostname": "here", "pid": 1, "slots": {"scene": 1}, "info": {}}
     await registry.register("one", "first", **facts)  # type: ignore[arg-type]
     assert await registry.reap_silent() == 0
