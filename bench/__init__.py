@@ -1,0 +1,1 @@
+"""Measurements beside a named yardstick in the same run; figures are ratios first."""
