@@ -1,0 +1,41 @@
+/** The one client: same origin, typed from the API's own description, errors as `ApiError`. */
+import createClient from "openapi-fetch";
+
+import type { components, paths } from "./schema";
+
+export type Schemas = components["schemas"];
+
+export const api = createClient<paths>({ baseUrl: window.location.origin });
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** The data of an answer; throws what the server said went wrong. */
+export async function unwrap<T>(asked: Promise<Answer<T>>): Promise<T> {
+  let answer: Answer<T>;
+  try {
+    answer = await asked;
+  } catch {
+    throw new ApiError(0, "unreachable", "The server cannot be reached.");
+  }
+  if (answer.response.ok) return answer.data as T;
+  const said = (answer.error as { error?: { code?: string; message?: string } } | undefined)?.error;
+  throw new ApiError(
+    answer.response.status,
+    said?.code ?? "http_error",
+    said?.message ?? `The server answered ${answer.response.status}.`,
+  );
+}

@@ -1,0 +1,55 @@
+/** Jobs and workers: keys, queries, mutations. */
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+
+import { api, type Schemas, unwrap } from "./client";
+
+export type Job = Schemas["JobSummary"];
+export type JobDetail = Schemas["JobDetail"];
+export type JobStatus = Schemas["JobStatus"];
+export type Worker = Schemas["WorkerView"];
+export type WorkerState = Schemas["WorkerState"];
+
+export interface JobFilter {
+  status?: JobStatus | undefined;
+  camera_id?: string | undefined;
+  cursor?: string | undefined;
+}
+
+export const jobKeys = {
+  all: ["jobs"] as const,
+  one: (id: number) => ["jobs", "one", id] as const,
+  workers: ["workers"] as const,
+};
+
+export const jobsQuery = (filter: JobFilter) =>
+  queryOptions({
+    queryKey: [...jobKeys.all, "list", filter],
+    queryFn: () => {
+      const query = {
+        limit: 50,
+        ...(filter.status ? { status: [filter.status] } : {}),
+        ...(filter.camera_id ? { camera_id: filter.camera_id } : {}),
+        ...(filter.cursor ? { cursor: filter.cursor } : {}),
+      };
+      return unwrap(api.GET("/api/v1/jobs", { params: { query } }));
+    },
+    refetchInterval: 15_000,
+    placeholderData: keepPreviousData,
+  });
+
+export const jobQuery = (id: number) =>
+  queryOptions({
+    queryKey: jobKeys.one(id),
+    queryFn: () => unwrap(api.GET("/api/v1/jobs/{job_id}", { params: { path: { job_id: id } } })),
+  });
+
+export const workersQuery = queryOptions({
+  queryKey: jobKeys.workers,
+  queryFn: () => unwrap(api.GET("/api/v1/workers")),
+  refetchInterval: 5_000,
+});
+
+export const cancelJob = (id: number) =>
+  unwrap(api.POST("/api/v1/jobs/{job_id}/cancel", { params: { path: { job_id: id } } }));
+export const retryJob = (id: number) =>
+  unwrap(api.POST("/api/v1/jobs/{job_id}/retry", { params: { path: { job_id: id } } }));

@@ -1,0 +1,22 @@
+/** Health and the session: queries, mutations. */
+import { queryOptions } from "@tanstack/react-query";
+
+import { api, type Schemas, unwrap } from "./client";
+
+export type Health = Schemas["Health"];
+export type Session = Schemas["SessionView"];
+
+export const healthQuery = queryOptions({
+  queryKey: ["health"],
+  queryFn: () => unwrap(api.GET("/health")),
+  refetchInterval: 10_000,
+});
+
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: () => unwrap(api.GET("/api/v1/session")),
+  staleTime: 60_000,
+});
+
+export const logIn = (password: string) => unwrap(api.POST("/api/v1/session", { body: { password } }));
+export const logOut = () => unwrap(api.DELETE("/api/v1/session"));

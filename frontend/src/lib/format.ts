@@ -1,0 +1,28 @@
+/** Numbers and words as people read them. */
+
+export function bytes(size: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = size;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit] ?? ""}`;
+}
+
+/** "near_miss" -> "near miss" */
+export const words = (name: string): string => name.replaceAll("_", " ");
+
+export const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+export type Tone = "good" | "warn" | "bad" | "quiet" | "info";
+
+/** What a safety score means at a glance: 100 is safe, 0 is worst. */
+export function scoreTone(score: number | null | undefined): Tone {
+  if (score === null || score === undefined) return "quiet";
+  if (score >= 85) return "good";
+  return score >= 60 ? "warn" : "bad";
+}
+
+export const severityTone = (severity: number): Tone => (severity >= 3 ? "bad" : severity === 2 ? "warn" : "info");

@@ -1,0 +1,48 @@
+import "./index.css";
+
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { createRouter, RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { ApiError } from "./api/client";
+import { applyTheme, storedTheme } from "./components/theme";
+import { cameraRoute } from "./routes/camera";
+import { camerasRoute } from "./routes/cameras";
+import { jobRoute } from "./routes/job";
+import { jobsRoute } from "./routes/jobs";
+import { rootRoute } from "./routes/root";
+import { workersRoute } from "./routes/workers";
+
+applyTheme(storedTheme());
+
+const cache = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // what the client did wrong stays wrong; what the network did may pass
+      retry: (failures, error) => failures < 3 && !(error instanceof ApiError && error.status >= 400 && error.status < 500),
+      staleTime: 2_000,
+    },
+  },
+});
+const router = createRouter({
+  routeTree: rootRoute.addChildren([camerasRoute, cameraRoute, jobsRoute, jobRoute, workersRoute]),
+  basepath: "/ui",
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+const root = document.getElementById("root");
+if (!root) throw new Error("index.html has no #root");
+createRoot(root).render(
+  <StrictMode>
+    <QueryClientProvider client={cache}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>
+  </StrictMode>,
+);

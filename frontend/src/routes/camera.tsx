@@ -1,0 +1,38 @@
+import { useQuery } from "@tanstack/react-query";
+import { createRoute, Link } from "@tanstack/react-router";
+
+import { camerasQuery } from "../api/cameras";
+import { EmptyState, ErrorState, Skeleton } from "../components/Notice";
+import { CameraPage, type Range, RANGES } from "../features/cameras/CameraPage";
+import { rootRoute } from "./root";
+
+function OneCamera() {
+  const { id } = cameraRoute.useParams();
+  const { hours = 1 } = cameraRoute.useSearch();
+  const navigate = cameraRoute.useNavigate();
+  const cameras = useQuery(camerasQuery);
+  if (cameras.error && !cameras.data) return <ErrorState error={cameras.error} onRetry={() => void cameras.refetch()} />;
+  if (!cameras.data) return <Skeleton className="aspect-video" />;
+  const camera = cameras.data.items.find((one) => one.id === id);
+  if (!camera) {
+    return (
+      <EmptyState title="There is no such camera">
+        <Link to="/" className="text-accent underline">To the cameras</Link>
+      </EmptyState>
+    );
+  }
+  return (
+    <CameraPage key={camera.id} camera={camera} hours={hours}
+      onHours={(range) => void navigate({ search: { hours: range }, replace: true })}
+      onRemoved={() => void navigate({ to: "/" })} />
+  );
+}
+
+export const cameraRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/cameras/$id",
+  validateSearch: (search: Record<string, unknown>): { hours?: Range | undefined } => ({
+    hours: RANGES.find((range) => range === Number(search.hours)),
+  }),
+  component: OneCamera,
+});
