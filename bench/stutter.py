@@ -164,7 +164,7 @@ async def main() -> None:
                         await asyncio.sleep(SETTLE_S)
                         busy = await watch(client, PHASE_S)
     print_table(
-        f"Stutter: one viewer of one camera, {PHASE_S} s idle and {PHASE_S} s with {cores} analyses",
+        f"Stutter: one viewer of a camera, {PHASE_S} s idle, {PHASE_S} s with {cores} analyses",
         [
             "workers", "CPU %", "segment every s", "spread ms", "longest s", "spread busy/idle",
             "playlist p50 ms", "p99 ms", "p99 busy/idle",
