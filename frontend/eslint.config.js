@@ -1,17 +1,23 @@
-import { importX } from "eslint-plugin-import-x";
 import reactHooks from "eslint-plugin-react-hooks";
 import tseslint from "typescript-eslint";
 
 // Imports go one way: routes -> features -> (api | player | components) -> lib; no feature imports another.
 const features = ["cameras", "jobs", "workers"];
-const above = (target, from) => ({ target: `./src/${target}`, from: from.map((name) => `./src/${name}`) });
+const zone = (folder, ...above) => ({
+  files: [`src/${folder}/**`],
+  rules: {
+    "no-restricted-imports": [
+      "error",
+      { patterns: [{ group: above.map((name) => `**/${name}/**`), message: `${folder} must not import this.` }] },
+    ],
+  },
+});
 const zones = [
-  above("lib", ["routes", "features", "api", "player", "components"]),
-  above("api", ["routes", "features", "player", "components"]),
-  above("player", ["routes", "features", "api", "components"]),
-  above("components", ["routes", "features", "player"]),
-  above("features", ["routes"]),
-  ...features.map((own) => above(`features/${own}`, features.filter((f) => f !== own).map((f) => `features/${f}`))),
+  zone("lib", "routes", "features", "api", "player", "components"),
+  zone("api", "routes", "features", "player", "components"),
+  zone("player", "routes", "features", "api", "components"),
+  zone("components", "routes", "features", "player"),
+  ...features.map((own) => zone(`features/${own}`, "routes", ...features.filter((other) => other !== own))),
 ];
 
 export default tseslint.config(
@@ -19,13 +25,13 @@ export default tseslint.config(
   ...tseslint.configs.strictTypeChecked,
   { languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } } },
   {
-    plugins: { "import-x": importX, "react-hooks": reactHooks },
+    plugins: { "react-hooks": reactHooks },
     rules: {
       ...reactHooks.configs.recommended.rules,
-      "import-x/no-restricted-paths": ["error", { zones, basePath: import.meta.dirname }],
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/only-throw-error": "off", // the router's redirect is thrown
     },
   },
+  ...zones,
 );
