@@ -27,19 +27,20 @@ from backend.jobs.workers import WorkerRegistry
 from backend.kernel.auth import Gate, session_key
 from backend.kernel.clock import SystemClock
 from backend.kernel.db import Database, configured_url, is_disconnect
+from backend.kernel.errors import Unavailable
 from backend.kernel.http import install_errors
 from backend.kernel.lifecycle import Supervisor
 from backend.kernel.logs import configure_logs
 from backend.kernel.nudge import EVENTS, NudgeListener, Nudges
 from backend.kernel.redact import redact
 from backend.kernel.schema_version import SchemaMismatch, check_schema, is_empty, upgrade_schema
-from backend.media.ffmpeg import find_ffmpeg
+from backend.media.ffmpeg import Ffmpeg, find_ffmpeg
 from backend.monitoring.cameras.routes import router as cameras_router
 from backend.monitoring.cameras.service import CameraService
 from backend.monitoring.recording.live import LiveViews
 from backend.monitoring.recording.recorders import CameraSupervision
 from backend.monitoring.recording.retention import Retention
-from backend.monitoring.recording.routes import router as recording_router
+from backend.monitoring.recording.routes import router as recordings_router
 from backend.monitoring.recording.service import RecordingService
 from backend.operations import openapi
 from backend.operations.access import refuse_undeclared
@@ -68,14 +69,17 @@ log = structlog.get_logger(__name__)
 OK, BAD_USAGE, WRONG_SCHEMA, ALREADY_RUNNING, NO_DATABASE, PORT_TAKEN = 0, 2, 3, 4, 5, 6
 INTERRUPTED = 130
 PAGE = Path(__file__).resolve().parent.parent / "frontend" / "dist"
-SERVICE_STOPS_WITHIN_S = 5.0
+SERVICE_STOPS_WITHIN_S = 6.0
 DATABASE_ANSWERS_WITHIN_S = 20.0
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The web application. Nothing starts, and no file is touched, before its lifespan begins."""
+def create_app(settings: Settings, *, ffmpeg: Ffmpeg | None = None) -> FastAPI:
+    """The web application. Nothing starts, and no file is touched, before its lifespan begins.
+
+    `ffmpeg` is the one to use where it is known already.
+    """
     metrics = Metrics()
     app = FastAPI(
         title=openapi.TITLE,
@@ -87,13 +91,11 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=openapi.operation_id,
         responses=openapi.ERROR_ANSWERS,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-        lifespan=partial(_lifespan, settings, metrics),
+        lifespan=partial(_lifespan, settings, metrics, ffmpeg),
     )
     app.state.stopping = asyncio.Event()
-    app.include_router(operations_router)
-    app.include_router(cameras_router)
-    app.include_router(recording_router)
-    app.include_router(jobs_router)
+    for router in (operations_router, cameras_router, recordings_router, jobs_router):
+        app.include_router(router)
     app.mount("/docs/files", SWAGGER_FILES)
     app.mount("/ui", PageFiles(PAGE))
     install_errors(app)
@@ -103,84 +105,102 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, metrics: Metrics, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    settings: Settings, metrics: Metrics, ffmpeg: Ffmpeg | None, app: FastAPI
+) -> AsyncIterator[None]:
     """Everything that lives as long as the process serves; stopped in reverse order."""
-    run_dir = settings.storage.run_dir
-    worker = settings.worker
+    run_dir, storage, clock = settings.storage.run_dir, settings.storage, SystemClock()
+    ffmpeg = ffmpeg or await find_ffmpeg(settings.recording.ffmpeg_binary)
     async with AsyncExitStack() as stack:
-        database = Database(
-            configured_url(settings.database, settings.storage),
-            pool_size=settings.database.pool_size,
-        )
+        url = configured_url(settings.database, storage)
+        database = Database(url, pool_size=settings.database.pool_size)
         stack.push_async_callback(database.close)
-        clock = SystemClock()
         nudges = Nudges(run_dir)
         stack.callback(nudges.close)
         nudge = await stack.enter_async_context(NudgeListener(run_dir, EVENTS, "main"))
         outbox = Outbox(nudges)
         queue = JobQueue(database, outbox, nudges)
-        workers = WorkerRegistry(database, outbox, silent_after_s=worker.lease_seconds)
-        cameras = CameraService(database, outbox, settings.storage, clock)
-        recordings = RecordingService(database, outbox, queue, settings.storage, clock)
+        workers = WorkerRegistry(database, outbox, silent_after_s=settings.worker.lease_seconds)
+        cameras = CameraService(database, outbox, storage, clock)
+        recordings = RecordingService(database, outbox, queue, storage, clock)
         retention = Retention(
             database,
             outbox,
             queue,
             cameras,
-            storage=settings.storage,
+            storage=storage,
             recording=settings.recording,
             clock=clock,
         )
-        ffmpeg = await find_ffmpeg(settings.recording.ffmpeg_binary)
         stream = EventStream(database, nudge)
         loop_delay = LoopDelay(metrics.loop_delay.observe)
-        vitals = Vitals(
-            database, queue, workers, cameras=cameras.states, data_dir=settings.storage.data_dir
+        vitals = Vitals(database, queue, workers, cameras=cameras.states, data_dir=storage.data_dir)
+        _hand_to_routes(
+            app,
+            gate=Gate(settings.server, session_key=session_key(run_dir)),
+            login_guard=LoginGuard(),
+            clock=clock,
+            cameras=cameras,
+            recordings=recordings,
+            retention=retention,
+            live=LiveViews(storage.live_dir),
+            jobs=queue,
+            workers=workers,
+            events=stream,
+            vitals=vitals,
+            metrics=metrics,
+            loop_delay=loop_delay,
         )
-        state = app.state
-        state.gate = Gate(settings.server, session_key=session_key(run_dir))
-        state.login_guard = LoginGuard()
-        state.cameras, state.recordings, state.retention = cameras, recordings, retention
-        state.live, state.clock = LiveViews(settings.storage.live_dir), clock
-        state.jobs, state.workers = queue, workers
-        state.events, state.vitals = stream, vitals
-        state.metrics, state.loop_delay = metrics, loop_delay
-        schedules = Schedules(_repeated(settings, database, queue, workers, retention))
-        supervisor = await stack.enter_async_context(
-            Supervisor(stop_within_s=SERVICE_STOPS_WITHIN_S)
-        )
-        supervisor.start("loop-delay", loop_delay.run)
-        supervisor.start("vitals", vitals.run)
-        supervisor.start("events", stream.run)
-        supervisor.start("schedules", schedules.run)
+        repeated = [
+            Repeated("retention", settings.recording.retention_interval_s, retention.run),
+            *_housekeeping(settings, database, queue, workers),
+        ]
+        services = {
+            "loop-delay": loop_delay.run,
+            "vitals": vitals.run,
+            "events": stream.run,
+            "schedules": Schedules(repeated).run,
+            "cameras": CameraSupervision(ffmpeg, cameras, recordings, clock).run,
+        }
         if settings.recording.demo_camera:
-            await cameras.create_demo()
-        supervision = CameraSupervision(ffmpeg, cameras, recordings, clock)
-        supervisor.start("cameras", supervision.run)
+            services["demo-camera"] = partial(_create_demo_once, cameras, run_dir)
+        supervisor = await stack.enter_async_context(
+            Supervisor(stop_within_s=SERVICE_STOPS_WITHIN_S, passes=is_disconnect)
+        )
+        for name, run in services.items():
+            supervisor.start(name, run)
         yield
 
 
-def _repeated(
-    settings: Settings,
-    database: Database,
-    queue: JobQueue,
-    workers: WorkerRegistry,
-    retention: Retention,
+def _hand_to_routes(app: FastAPI, **parts: object) -> None:
+    """Put what the routes use where they look for it."""
+    for name, part in parts.items():
+        setattr(app.state, name, part)
+
+
+def _housekeeping(
+    settings: Settings, database: Database, queue: JobQueue, workers: WorkerRegistry
 ) -> list[Repeated]:
     worker = settings.worker
     reap_s = max(1.0, worker.lease_seconds / 6)
     events_s = worker.event_history_days * DAY_S
     jobs_s = worker.job_history_days * DAY_S
+    forget_events = partial(delete_old_events, database, older_than_s=events_s)
     return [
-        Repeated("retention", settings.recording.retention_interval_s, retention.run),
         Repeated("reap-jobs", reap_s, queue.reap),
         Repeated("reap-workers", reap_s, workers.reap_silent),
-        Repeated(
-            "forget-events", HOUR_S, partial(delete_old_events, database, older_than_s=events_s)
-        ),
+        Repeated("forget-events", HOUR_S, forget_events),
         Repeated("forget-jobs", HOUR_S, partial(queue.delete_old, older_than_s=jobs_s)),
         Repeated("forget-workers", HOUR_S, partial(workers.delete_gone, older_than_s=jobs_s)),
     ]
+
+
+async def _create_demo_once(cameras: CameraService, run_dir: Path, _: asyncio.Event) -> None:
+    """Add the demo camera to a new installation; one that was removed does not come back."""
+    note = run_dir / "demo_camera.created"
+    if not note.exists():
+        await cameras.create_demo()
+        note.touch()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -195,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     work = _migrate if arguments.command == "migrate" else _serve
     try:
         uvloop.run(work(settings))
-    except SettingsError as error:
+    except (SettingsError, Unavailable) as error:
         return _refuse(BAD_USAGE, str(error))
     except SchemaMismatch as error:
         return _refuse(WRONG_SCHEMA, error.message)
@@ -219,8 +239,10 @@ async def _serve(settings: Settings) -> None:
         closing(bind(settings.server.host, settings.server.port)) as bound,
     ):
         address = page_address(bound)
+        ffmpeg = await find_ffmpeg(settings.recording.ffmpeg_binary)
         server = Server(
-            create_app(settings), on_serving=lambda: _say(f"VAP is at {address}  (Ctrl-C stops it)")
+            create_app(settings, ffmpeg=ffmpeg),
+            on_serving=lambda: _say(f"VAP is at {address}  (Ctrl-C stops it)"),
         )
         server.stop_on_signals()
         async with asyncio.timeout(DATABASE_ANSWERS_WITHIN_S):

@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--log-format", default="auto", choices=("auto", "text", "json"))
     arguments = parser.parse_args()
     replies = Replies(_put_standard_output_aside())
+    os.environ["ULTRALYTICS_SAFE_LOAD"] = "1"  # noqa: TID251  whoever starts it: no code from .pt
     faulthandler.enable()
     os.nice(arguments.nice)
     configure_logs(arguments.log_level, arguments.log_format, program="analysis child")

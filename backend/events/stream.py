@@ -27,7 +27,7 @@ import structlog
 
 from backend.events import queries
 from backend.events.tables import EventRow
-from backend.kernel.clock import Clock, SystemClock, wait
+from backend.kernel.clock import Clock, SystemClock, wait_any
 from backend.kernel.db import Database, is_disconnect
 from backend.kernel.nudge import NudgeListener
 
@@ -97,7 +97,7 @@ class EventStream:
             while not stop.is_set():
                 self._nudge.woken.clear()
                 if not await self._look():
-                    await wait(self._nudge.woken, INTERVAL_S)
+                    await wait_any(self._nudge.woken, stop, timeout_s=INTERVAL_S)
         finally:
             for inbox in self._inboxes:
                 _let_go(inbox)
@@ -121,7 +121,7 @@ class EventStream:
         events = list(self._remembered.values())
         if after_id in self._remembered:
             later = itertools.dropwhile(lambda event: event.id != after_id, events)
-            return [e for e in events if e.id > after_id], _nothing()
+            return list(later)[1:], _nothing()
         elsewhere = {*self._remembered, *self._gaps, after_id}
         return events, self._history(after_id, self._last_id or 0, elsewhere)
 

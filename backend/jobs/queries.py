@@ -112,6 +112,14 @@ async def select_jobs(session: AsyncSession, ids: Sequence[int]) -> Sequence[Job
     return (await session.scalars(statement)).all()
 
 
+async def select_unfinished_ids(session: AsyncSession, ids: Sequence[int]) -> set[int]:
+    """Which of these jobs wait or run."""
+    statement = select(JobRow.id).where(
+        JobRow.id.in_(ids), JobRow.status.in_([JobStatus.PENDING, JobStatus.PROCESSING])
+    )
+    return set((await session.scalars(statement)).all())
+
+
 async def select_job(session: AsyncSession, job_id: int) -> JobRow | None:
     """One job as it is in the database now."""
     return await session.get(JobRow, job_id, populate_existing=True)

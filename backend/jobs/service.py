@@ -244,6 +244,13 @@ class JobQueue:
             rows = await queries.select_jobs(session, job_ids)
             return {row.id: JobDetail.model_validate(row) for row in rows}
 
+    async def unfinished(self, job_ids: Sequence[int]) -> set[int]:
+        """Which of these jobs wait or run."""
+        if not job_ids:
+            return set()
+        async with self._database.read() as session:
+            return await queries.select_unfinished_ids(session, job_ids)
+
     async def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> Page[JobSummary]:
         """Jobs, newest first."""
         before = int(decode_cursor(cursor)[0]) if cursor else None

@@ -56,6 +56,7 @@ ASYNC_DRIVERS = {
 }
 RETRIED_MYSQL = {1205, 1213, 1020}  # lock wait timeout, deadlock, record changed since last read
 RETRIED_POSTGRES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
+AWAY_POSTGRES = ("08", "57P", "53300")  # no connection, shutting down or starting up, all taken
 RETRY = Backoff(first_s=0.05, max_s=1.0)
 TRIES = 5
 
@@ -270,8 +271,13 @@ def is_disconnect(error: BaseException) -> bool:
     """Whether the database could not be reached: down, restarting, or the connection broke."""
     if isinstance(error, OSError | InterfaceError | TimeoutError | PoolTimeout):
         return True
-    return isinstance(error, DBAPIError) and (
-        error.connection_invalidated or isinstance(error, OperationalError)
+    if not isinstance(error, DBAPIError):
+        return False
+    sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
+    return (
+        error.connection_invalidated
+        or isinstance(error, OperationalError)
+        or sqlstate.startswith(AWAY_POSTGRES)
     )
 
 

@@ -39,10 +39,16 @@ class _Running:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Starts, names, restarts and stops services. Use as an async context manager."""
+    """Starts, names, restarts and stops services. Use as an async context manager.
+
+    Services of one kind, which do not build on each other, may be stopped together. A failure
+    that `passes` by itself, such as a lost connection, is logged without its trace.
+    """
 
     clock: Clock = field(default_factory=SystemClock)
     stop_within_s: float = 15.0
+    stops_together: bool = False
+    passes: Callable[[Exception], bool] = lambda _: False
     _running: dict[str, _Running] = field(default_factory=dict)
 
     def start(self, name: str, run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
@@ -74,7 +80,11 @@ class Supervisor:
 
     async def stop_all(self) -> None:
         """Stop every service, the last one started first."""
-        for name in reversed(list(self._running)):
+        names = list(reversed(self._running))
+        if self.stops_together:
+            await asyncio.gather(*(self.stop(name) for name in names))
+            return
+        for name in names:
             await self.stop(name)
 
     async def __aenter__(self) -> Supervisor:
@@ -93,18 +103,28 @@ class Supervisor:
             started = self.clock.monotonic()
             try:
                 await run(stop)
-            except Exception:  # the edge: whatever a service raises is logged, and it is run again
+            except Exception as error:  # noqa: BLE001  logged, and the service run again
                 if self.clock.monotonic() - started > HEALTHY_AFTER_S:
                     failures = 0
                 failures += 1
                 delay_s = RESTART.delay_s(failures)
-                log.exception(
-                    "service failed, will be restarted",
-                    action="service.failed",
-                    service=name,
-                    failures=failures,
-                    delay_s=round(delay_s, 2),
-                )
+                self._log(error, service=name, failures=failures, delay_s=round(delay_s, 2))
                 await wait(stop, delay_s)
             else:
                 return
+
+    def _log(self, error: Exception, **facts: object) -> None:
+        if self.passes(error):
+            log.warning(
+                "service interrupted, will be restarted",
+                action="service.interrupted",
+                error=str(error),
+                **facts,
+            )
+        else:
+            log.error(
+                "service failed, will be restarted",
+                action="service.failed",
+                exc_info=error,
+                **facts,
+            )

@@ -27,7 +27,7 @@ class Nudges:
     def send(self, topic: str) -> None:
         """Wake the listeners of the topic; never waits and never fails."""
         for file in self._dir.glob(f"{topic}.*.port"):
-            with suppress(OSError, ValueError):
+            with suppress(OSError, ValueError, OverflowError):
                 self._socket.sendto(b".", ("127.0.0.1", int(file.read_text())))
 
     def close(self) -> None:

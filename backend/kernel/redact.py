@@ -6,10 +6,12 @@ import re
 from urllib.parse import urlsplit
 
 MASK = "***"
-_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*://)[^/\s?#]*@", re.IGNORECASE)
+# Repetitions are bounded: a line of a megabyte without a space must not cost minutes.
+_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]{0,30}://)[^/\s?#]*@", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(
-    r"(?P<name>[?&;]?\b(?:user(?:name)?|usr|pwd|pass(?:word)?|token|key|api_?key|secret|auth"
-    r"|signature|x-amz-[a-z\-]+)=)[^&\s;]+",
+    r"(?P<name>[?&;]?\b(?:user(?:name)?|usr|psw|pw|key|auth|login(?:use|pas)|x-amz-[a-z\-]+"
+    r"|[\w\-]{0,24}?(?:pass(?:w(?:or)?d?|phrase)?|pwd|token|api[_\-]?key|secret|signature))=)"
+    r"[^&\s;]+",
     re.IGNORECASE,
 )
 

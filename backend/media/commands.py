@@ -3,17 +3,18 @@
 One process writes both the live HLS folder and the archive (`tee`), so that a camera is connected
 to once. Why each option is there:
 
-- `-use_wallclock_as_timestamps 1` (an input option: after `-i` ffmpeg refuses it) repairs cameras
-  whose timestamps are zero, random or jumping. Not with B-frames, whose order it would break, and
-  not for what is read at its own pace (`-re`).
+- `-use_wallclock_as_timestamps 1` (an input option: behind `-i` it silently does nothing) repairs
+  cameras whose timestamps are zero, random or jumping. Not with B-frames, whose order it would
+  break, and not for what is read at its own pace (`-re`).
 - `segment_atclocktime` cuts archives at multiples of their length past midnight UTC (the process
   runs with TZ=UTC), at the next keyframe.
 - `hybrid_fragmented` mp4 is a fragmented file that becomes a plain one when it is finished: it
-  loses at most the last group of pictures to a crash and opens at once in a browser. An ffmpeg
-  before 8.0 lacks it: there, plainly fragmented files are as safe but take seconds to open.
+  loses at most the last group of pictures to a crash and opens at once in a browser. Where an
+  older ffmpeg lacks it, plainly fragmented files are as safe but take seconds to open.
+  `flush_packets` brings each group of pictures to disk when it ends; else ffmpeg 9 holds back
+  256 KiB, which is many seconds of a small picture.
 - `onfail=ignore` keeps the live view going where the archive's disk is full; the recorder notices.
-- Numbers of live segments start from the time of day, so that a name never comes back with other
-  content; `append_list` goes on with the list of the run before it, so that open players recover.
+- `append_list` goes on with the live playlist of the run before, so that open players recover.
 - Audio is left out: a camera that announces audio and never sends it would block the whole process.
 """
 
@@ -106,12 +107,15 @@ def source_kind(source: str, *, duration_s: float | None, container: str = "") -
     return SourceKind.FILE
 
 
-def record_command(ffmpeg: Ffmpeg, plan: RecordPlan, *, segment_list_fd: int) -> list[str]:
+def record_command(
+    ffmpeg: Ffmpeg, plan: RecordPlan, *, segment_list_fd: int, first_live_number: int = 0
+) -> list[str]:
     """The argv that writes live HLS and archive of one source until it is stopped.
 
     Run it in `plan.live_dir` (live names are relative) with `RECORD_ENV`. Progress blocks come on
     stdout each second; each finished archive is a CSV line `name,start_s,end_s` on the pipe
-    `segment_list_fd`.
+    `segment_list_fd`. `first_live_number` names the first live segment where no playlist is there
+    to go on with; where one is, a greater number than its own would make its segments jump.
     """
     return [
         str(ffmpeg.path),
@@ -120,12 +124,16 @@ def record_command(ffmpeg: Ffmpeg, plan: RecordPlan, *, segment_list_fd: int) ->
         *_input(ffmpeg, plan),
         *("-map", "0:V:0", "-an", "-sn", "-dn"),
         *(("-c", "copy") if plan.copy else _ENCODE),
-        *("-f", "tee", f"{_live(plan)}|{_archive(ffmpeg, plan, segment_list_fd)}"),
+        *(
+            "-f",
+            "tee",
+            f"{_live(plan, first_live_number)}|{_archive(ffmpeg, plan, segment_list_fd)}",
+        ),
     ]
 
 
 _ENCODE: Final = (
-    *("-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2,format=yuv420p"),
+    *("-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2:out_range=tv,format=yuv420p"),
     *("-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-crf", "23"),
     *("-threads", "4", "-sc_threshold", "0", "-g", "600"),
     *("-force_key_frames", f"expr:gte(t,n_forced*{LIVE_SEGMENT_S:g})"),
@@ -162,7 +170,7 @@ def _input(ffmpeg: Ffmpeg, plan: RecordPlan) -> list[str]:
     return [*options, "-i", plan.source]
 
 
-def _live(plan: RecordPlan) -> str:
+def _live(plan: RecordPlan, first_number: int) -> str:
     flags = "delete_segments+program_date_time+independent_segments+temp_file+omit_endlist"
     options = {
         "f": "hls",
@@ -171,7 +179,7 @@ def _live(plan: RecordPlan) -> str:
         "hls_list_size": "10",
         "hls_delete_threshold": "5",
         "hls_flags": f"{flags}+append_list+discont_start",
-        "hls_start_number_source": "epoch",
+        "start_number": str(first_number),
         "hls_segment_filename": "%d.m4s" if plan.live_is_fmp4 else "%d.ts",
     }
     if plan.live_is_fmp4:
@@ -190,7 +198,7 @@ def _archive(ffmpeg: Ffmpeg, plan: RecordPlan, segment_list_fd: int) -> str:
         "strftime": "1",
         "reset_timestamps": "1",
         "segment_format": "mp4",
-        "segment_format_options": f"movflags={safe}+frag_keyframe",
+        "segment_format_options": f"movflags={safe}+frag_keyframe:flush_packets=1",
         "segment_list": f"pipe:{segment_list_fd}",
         "segment_list_type": "csv",
     }

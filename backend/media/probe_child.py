@@ -121,13 +121,17 @@ def main() -> None:
     request = json.load(sys.stdin)
     av.logging.set_level(av.logging.ERROR)
     av.logging.restore_default_callback()
+    began_at = time.monotonic()
     answer: dict[str, Any]
     try:
         answer = {"result": _probe(**request)}
     except _Refused as error:
         answer = {"fault": error.fault, "error": str(error)}
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        answer = {"fault": _fault_of(error), "error": type(error).__name__}
+        fault = _fault_of(error)
+        if time.monotonic() - began_at > request["deadline_s"] - 0.1:
+            fault = StreamFault.TIMEOUT  # some protocols report the interruption as broken data
+        answer = {"fault": fault, "error": type(error).__name__}
     json.dump(answer, sys.stdout)
 
 

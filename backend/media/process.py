@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 LineCallback = Callable[[str], None]
 
 STREAM_LIMIT_BYTES = 16 * 1024 * 1024
-MAX_LINE_CHARS = 2_000
+MAX_LINE_CHARS = 1_000
 TAIL_LINES = 40
 LAST_LINES_WITHIN_S = 2.0
 _PR_SET_PDEATHSIG = 1
@@ -184,7 +184,9 @@ class _StderrLines:
         self.ended.set()
 
     def _take(self, raw: bytes) -> None:
-        line = redact(raw.decode("utf-8", "replace").strip())[:MAX_LINE_CHARS]
+        # shortened first, since masking a very long word is slow, and again after
+        text = raw[: 2 * MAX_LINE_CHARS].decode("utf-8", "replace").strip()
+        line = redact(text)[:MAX_LINE_CHARS]
         if line:
             self.tail.append(line)
             if self._callback is not None:

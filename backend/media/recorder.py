@@ -126,7 +126,7 @@ class Recorder:
         first_second = self._clock.now().replace(microsecond=0)
         async with SegmentNotices() as notices:
             process = await start_process(
-                record_command(self._ffmpeg, self._plan, segment_list_fd=notices.write_fd),
+                self._command(notices.write_fd),
                 env=RECORD_ENV | certificates_env(),
                 inherit_env="plain",
                 cwd=self._plan.live_dir,
@@ -225,9 +225,10 @@ class Recorder:
         if fault is StreamFault.UNKNOWN:
             if status < 0:
                 return RecordingEnded(StreamFault.KILLED, f"signal {-status}")
-            if self._stats.frame_count > 0:
-                fault = StreamFault.ENDED
-        return RecordingEnded(fault, line or f"exit status {status}")
+            if status == 0:
+                return RecordingEnded(StreamFault.ENDED, "exit status 0")
+            line = self._lines[-1][1] if self._lines else f"exit status {status}"
+        return RecordingEnded(fault, line)
 
     def _recent_fault(self) -> tuple[StreamFault, str]:
         now = self._clock.monotonic()
@@ -302,6 +303,16 @@ class Recorder:
             return (self._plan.live_dir / PLAYLIST_NAME).stat().st_mtime_ns
         except FileNotFoundError:
             return 0
+
+    def _command(self, segment_list_fd: int) -> list[str]:
+        # A new playlist counts from now, so that no name comes back with another content.
+        goes_on = self._old_playlist_mtime_ns > 0
+        return record_command(
+            self._ffmpeg,
+            self._plan,
+            segment_list_fd=segment_list_fd,
+            first_live_number=0 if goes_on else int(self._clock.now().timestamp()),
+        )
 
     def _prepare(self) -> None:
         self._plan.live_dir.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from backend.media.archive import FinishedSegment, list_archives, remove_archive
+from backend.media.archive import ArchiveFile, FinishedSegment, list_archives, remove_archive
 from backend.media.faults import StreamFault
 from backend.media.probe import ProbeError, probe_file
 
@@ -32,25 +32,31 @@ async def salvage_segments(
     for file in await asyncio.to_thread(list_archives, folder):
         if file.path.name in known or (since is not None and file.started_at < since):
             continue
-        try:
-            probed = await probe_file(file.path)
-        except ProbeError as error:
-            if error.fault is StreamFault.NO_VIDEO:
-                log.warning(
-                    "archive without pictures is deleted",
-                    action="archive.empty",
-                    name=file.path.name,
-                    size_bytes=file.size_bytes,
-                )
-                await asyncio.to_thread(remove_archive, file.path)
-            else:
-                log.warning(
-                    "archive cannot be looked at",
-                    action="archive.unreadable",
-                    name=file.path.name,
-                    fault=error.fault,
-                )
-            continue
-        duration_s = probed.duration_s or 0.0
-        found.append(FinishedSegment(file.path, file.started_at, duration_s, file.size_bytes))
+        if (segment := await _salvage(file)) is not None:
+            found.append(segment)
     return found
+
+
+async def _salvage(file: ArchiveFile) -> FinishedSegment | None:
+    try:
+        if file.size_bytes == 0:
+            raise ProbeError(StreamFault.NO_VIDEO)
+        probed = await probe_file(file.path)
+    except ProbeError as error:
+        if error.fault is not StreamFault.NO_VIDEO:
+            log.warning(
+                "archive cannot be looked at",
+                action="archive.unreadable",
+                name=file.path.name,
+                fault=error.fault,
+            )
+            return None
+        log.warning(
+            "archive without pictures is deleted",
+            action="archive.empty",
+            name=file.path.name,
+            size_bytes=file.size_bytes,
+        )
+        await asyncio.to_thread(remove_archive, file.path)
+        return None
+    return FinishedSegment(file.path, file.started_at, probed.duration_s or 0.0, file.size_bytes)

@@ -17,7 +17,8 @@ TITLE = "VAP"
 SUMMARY = "A self-hosted video analytics server."
 TAGS = [
     {"name": "cameras", "description": "Cameras, their sources and states."},
-    {"name": "recording", "description": "Live HLS, archive segments and gaps."},
+    {"name": "recordings", "description": "Archive segments with what was found, and gaps."},
+    {"name": "video", "description": "Live HLS and archive files."},
     {"name": "jobs", "description": "The queue of analysis jobs."},
     {"name": "workers", "description": "Worker processes."},
     {"name": "session", "description": "Who the caller is; logging in and out."},
@@ -45,7 +46,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         document.setdefault("components", {})["securitySchemes"] = SECURITY
         _add_roles(document, app)
-        _drop_unused_validation(document)
+        _settle_failures(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -60,11 +61,16 @@ def _add_roles(document: dict[str, Any], app: FastAPI) -> None:
             operation["security"] = [{"key": []}, {"session": []}]
 
 
-def _drop_unused_validation(document: dict[str, Any]) -> None:
-    """FastAPI describes a 422 that VAP never gives: what is invalid is answered with 400."""
+def _settle_failures(document: dict[str, Any]) -> None:
+    """FastAPI describes a 422 that VAP never gives (what is invalid is answered with 400), and
+    failures in the media type of the success: they are always JSON.
+    """
     for operations in document["paths"].values():
         for operation in operations.values():
-            operation["responses"].pop("422", None)
+            answers = operation["responses"]
+            answers.pop("422", None)
+            (schema,) = answers["default"]["content"].values()
+            answers["default"]["content"] = {"application/json": schema}
     schemas = document["components"].get("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

@@ -33,6 +33,7 @@ from backend.version import __version__
 SWAGGER_FILES = StaticFiles(directory=Path(fastapi_offline.__file__).parent / "static")
 DOCS_PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>VAP API</title>
+<link rel="icon" href="/docs/files/favicon.png">
 <link rel="stylesheet" href="/docs/files/swagger-ui.css">
 <div id="swagger"></div>
 <script src="/docs/files/swagger-ui-bundle.js"></script>

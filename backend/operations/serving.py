@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 
 from backend.settings import SettingsError
 
-ANSWERS_END_WITHIN_S = 3
+ANSWERS_END_WITHIN_S = 3.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -110,7 +110,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # kernel.auth decides whom to believe
-                timeout_graceful_shutdown=ANSWERS_END_WITHIN_S,
+                timeout_graceful_shutdown=round(ANSWERS_END_WITHIN_S) + 2,
             )
         )
         self._app = app
@@ -136,7 +136,17 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End event streams, then answers, then services."""
         self._app.state.stopping.set()
+        loop = asyncio.get_running_loop()
+        breaking_off = loop.call_later(ANSWERS_END_WITHIN_S, self._break_off_answers)
         await super().shutdown(sockets)
+        breaking_off.cancel()
+
+    def _break_off_answers(self) -> None:
+        """Hang up on who still downloads: to the app they are clients that went away."""
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
 
     def _told_to_stop(self) -> None:
         self.should_exit = True

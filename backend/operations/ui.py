@@ -65,4 +65,5 @@ class PageFiles(StaticFiles):
 
 
 def _names_a_file(path: str) -> bool:
-    return path.startswith("assets/") or bool(PurePosixPath(path).suffix)
+    name = PurePosixPath(path)
+    return name.parts[:1] == ("assets",) or bool(name.suffix)

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from backend.jobs.schemas import QueueState
 from backend.jobs.service import JobQueue
 from backend.jobs.workers import WorkerRegistry
-from backend.kernel.clock import Clock, SystemClock, wait
+from backend.kernel.clock import Clock, SystemClock, wait, wait_any
 from backend.kernel.db import Database, is_disconnect
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ FRESH_PER_SECOND_OF_READING = 20.0
 FRESH_AT_MOST_S = 30.0
 ANSWER_WITHIN_S = 2.0
 READ_WITHIN_S = 10.0
-IDLE_LOOK_S = 0.5
+IDLE_LOOK_S = 60.0
 
 CameraCounts = Callable[[], Awaitable[Mapping[str, int]]]
 
@@ -98,7 +98,8 @@ class Vitals:
     async def run(self, stop: asyncio.Event) -> None:
         """Read whenever somebody asks, until stopped."""
         while not stop.is_set():
-            if not await wait(self._wanted, IDLE_LOOK_S):
+            await wait_any(self._wanted, stop, timeout_s=IDLE_LOOK_S)
+            if not self._wanted.is_set():
                 continue
             self._wanted.clear()
             started = self._clock.monotonic()

@@ -109,10 +109,15 @@ def feet(box: Box) -> tuple[float, float]:
     return box.center[0], box.y2
 
 
+def meet(one: Track, other: Track) -> bool:
+    """Whether both were there at the same time."""
+    return one.t_start <= other.t_end and other.t_start <= one.t_end
+
+
 def rides(person: Track, tracks: Sequence[Track]) -> bool:
     """Whether a person sits in or on something: most of the time its box covers part of theirs."""
     for other in tracks:
-        if other.label not in RIDDEN:
+        if other.label not in RIDDEN or not meet(person, other):
             continue
         near = [(point, other.at(point.t, within_s=_SAME_TIME_S)) for point in person.points]
         inside = sum(

@@ -25,8 +25,9 @@ async def select_camera(session: AsyncSession, camera_id: str) -> CameraRow | No
 
 async def count_by_state(session: AsyncSession) -> dict[str, int]:
     """Number of cameras by state."""
-    statement = select(CameraRow.state, func.count()).group_by(CameraRow.state)
-    return dict((await session.execute(statement)).tuples().all())
+    statement = select(CameraRow.state, func.count().label("number")).group_by(CameraRow.state)
+    rows = (await session.execute(statement)).all()
+    return {row.state: row.number for row in rows}
 
 
 async def update_camera(session: AsyncSession, camera_id: str, values: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from backend.events.catalog import CameraChanged, CameraDeleted, CameraStateChan
 from backend.events.outbox import Outbox
 from backend.kernel.clock import Clock
 from backend.kernel.db import Database, utc_now
-from backend.kernel.errors import Conflict, NotFound
-from backend.kernel.redact import MASK, redact
+from backend.kernel.errors import Conflict, InvalidInput, NotFound
+from backend.kernel.redact import redact
 from backend.media.probe import ProbeError, ProbeResult, probe_file, probe_source
 from backend.monitoring.cameras import queries
 from backend.monitoring.cameras.schemas import (
@@ -34,13 +34,16 @@ from backend.monitoring.cameras.schemas import (
     ProbeAnswer,
     ProbeView,
 )
-from backend.monitoring.cameras.sources import check_source, open_source
+from backend.monitoring.cameras.sources import check_source, open_source, restore_credentials
 from backend.monitoring.cameras.states import CameraState
 from backend.monitoring.cameras.tables import CameraRow
 from backend.monitoring.demo import DEMO_ARCHIVE_S, DEMO_SCHEME
 from backend.settings import StorageSettings
 
 log = structlog.get_logger(__name__)
+
+VERIFY_TLS = False  # cameras sign their own certificates; the recorder must say the same
+NOT_NULL = ("name", "source", "description", "archive_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class CameraRecord:
 
     id: str
     name: str
-    source: str
+    source: str = field(repr=False)
     enabled: bool
     archive_seconds: int
     retention_days: float | None
@@ -71,6 +74,7 @@ class CameraService:
         self._outbox = outbox
         self._media_dirs = storage.allowed_media_dirs
         self._clock = clock
+        self._fresh: dict[str, tuple[str, ProbeResult]] = {}
         self.changed = asyncio.Event()
 
     async def views(self) -> list[CameraView]:
@@ -101,8 +105,10 @@ class CameraService:
         """
         for source in (new.source, new.substream):
             if source is not None:
-                check_source(source, media_dirs=self._media_dirs)
-        answer = await self.probe(new.source)
+                check_source(restore_credentials(source, None), media_dirs=self._media_dirs)
+        if new.id is not None:
+            await self._refuse_taken(new.id)
+        answer, found = await self._look_at(new.source)
         for _ in range(5):
             row = CameraRow(
                 **new.model_dump(exclude={"id"}),
@@ -116,8 +122,10 @@ class CameraService:
                     self._outbox.publish(session, CameraChanged(camera_id=row.id))
             except IntegrityError as error:
                 if new.id is not None:
-                    raise Conflict(f"there is a camera {new.id} already") from error
+                    raise _taken(new.id) from error
                 continue  # the id that was free has just been taken
+            if found is not None:
+                self._fresh[row.id] = (new.source, found)
             self.changed.set()
             view = await self.read(row.id)
             return CameraCreated(**view.model_dump(), probe_answer=answer)
@@ -141,13 +149,13 @@ class CameraService:
         values = change.model_dump(exclude_unset=True)
         async with self._database.write() as session:
             row = await _row(session, camera_id)
-            for field in ("source", "substream"):
-                if values.get(field) is not None:
-                    values[field] = _unmask(values[field], getattr(row, field))
-                    check_source(values[field], media_dirs=self._media_dirs)
-            for field in ("name", "source", "description", "archive_seconds"):
-                if values.get(field, 0) is None:
-                    del values[field]
+            for name in ("source", "substream"):
+                if values.get(name) is not None:
+                    values[name] = restore_credentials(values[name], getattr(row, name))
+                    check_source(values[name], media_dirs=self._media_dirs)
+            for name in NOT_NULL:
+                if values.get(name, 0) is None:
+                    raise InvalidInput(f"{name} cannot be empty")
             if values.get("source", row.source) != row.source:
                 values["probe"] = None
             await queries.update_camera(session, camera_id, {**values, "updated_at": utc_now()})
@@ -183,11 +191,17 @@ class CameraService:
         """
         if lender is not None:
             async with self._database.read() as session:
-                source = _unmask(source, (await _row(session, lender)).source)
-        try:
-            return ProbeAnswer(ok=True, probe=probe_view(await self.look_at(source)))
-        except ProbeError as error:
-            return ProbeAnswer(ok=False, reason=error.fault, message=error.message)
+                row = await _row(session, lender)
+            source = _restore_from(source, row)
+        else:
+            source = restore_credentials(source, None)
+        answer, _ = await self._look_at(source)
+        return answer
+
+    def take_fresh_probe(self, camera: CameraRecord) -> ProbeResult | None:
+        """What the source was a moment ago, when the camera was created; given away once."""
+        source, found = self._fresh.pop(camera.id, (None, None))
+        return found if source == camera.source else None
 
     async def look_at(self, source: str) -> ProbeResult:
         """Probe a source in a subprocess.
@@ -198,7 +212,7 @@ class CameraService:
         """
         opened = await open_source(source, media_dirs=self._media_dirs)
         if "://" in opened:
-            return await probe_source(opened)
+            return await probe_source(opened, verify_tls=VERIFY_TLS)
         return await probe_file(Path(opened))
 
     async def open(self, source: str) -> str:
@@ -215,7 +229,7 @@ class CameraService:
     async def note_state(
         self, camera_id: str, state: CameraState, reason: str | None, since: datetime
     ) -> None:
-        """Store what a stream does now."""
+        """Store what a stream does now; its recorder, the only one who knows, checks the move."""
         async with self._database.write() as session:
             values = {"state": state, "state_reason": reason, "state_since": since}
             if await queries.update_camera(session, camera_id, values):
@@ -228,6 +242,18 @@ class CameraService:
         """Note that no stream runs: at the start, whatever a crash left behind."""
         async with self._database.write() as session:
             await queries.stop_all(session)
+
+    async def _look_at(self, source: str) -> tuple[ProbeAnswer, ProbeResult | None]:
+        try:
+            found = await self.look_at(source)
+        except ProbeError as error:
+            return ProbeAnswer(ok=False, reason=error.fault, message=error.message), None
+        return ProbeAnswer(ok=True, probe=probe_view(found)), found
+
+    async def _refuse_taken(self, camera_id: str) -> None:
+        async with self._database.read() as session:
+            if await queries.select_camera(session, camera_id) is not None:
+                raise _taken(camera_id)
 
     async def _free_id(self, name: str) -> str:
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
@@ -248,15 +274,18 @@ def probe_view(result: ProbeResult) -> ProbeView:
     return ProbeView(**known, transcoded=not result.browser_can_copy)
 
 
-def _unmask(source: str, stored: str | None) -> str:
-    """The stored source where the given one is only its masked form."""
-    if MASK in source and stored is not None:
-        if source == redact(stored):
-            return stored
-        user, at, _ = stored.partition("://")[2].rpartition("@")
-        if at and f"://{MASK}@" in source:
-            return source.replace(f"://{MASK}@", f"://{user}@", 1)
-    return source
+def _restore_from(source: str, lender: CameraRow) -> str:
+    """A masked source with the credentials of the lender's source, else of its substream."""
+    try:
+        return restore_credentials(source, lender.source)
+    except InvalidInput:
+        if lender.substream is None:
+            raise
+        return restore_credentials(source, lender.substream)
+
+
+def _taken(camera_id: str) -> Conflict:
+    return Conflict(f"there is a camera {camera_id} already", code="id_taken")
 
 
 async def _row(session: AsyncSession, camera_id: str) -> CameraRow:

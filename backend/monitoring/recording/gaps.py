@@ -14,8 +14,9 @@ Span = tuple[datetime, datetime]
 def find_gaps(spans: Iterable[Span], since: datetime, until: datetime) -> list[Span]:
     """Stretches of [since, until] that no span covers, longer than the tolerance.
 
-    The time before the first span is no gap: the camera may not have existed. The time after the
-    last one is, where there is any span.
+    The time before the first span is no gap: the camera may not have existed, or its archives have
+    gone by now. Hand over the last span before `since`, too, where there is one. The time after the
+    last span is a gap.
     """
     gaps: list[Span] = []
     covered: datetime | None = None

@@ -1,27 +1,58 @@
-"""The cameras' live folders, read through memory."""
+"""The cameras' live folders, read through memory.
+
+A playlist that nobody has written to for a while is not shown: a camera that is off must not look
+as if it were live. Its file stays, so that players go on where the camera comes back.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
-from backend.media.hls import LiveFile, LiveFolder
+from backend.kernel.clock import Clock, SystemClock
+from backend.media.hls import PLAYLIST, LiveFile, LiveFolder
 
 MOST_FOLDERS = 500
+STALE_AFTER_S = 60.0
+
+
+@dataclass(slots=True)
+class _View:
+    folder: LiveFolder
+    playlist: bytes
+    changed_at: float
 
 
 class LiveViews:
     """Live files of every camera, each folder with a memory of its own. One a process."""
 
-    def __init__(self, live_dir: Path) -> None:
+    def __init__(self, live_dir: Path, *, clock: Clock | None = None) -> None:
         self._live_dir = live_dir
-        self._folders: dict[str, LiveFolder] = {}
+        self._clock = clock or SystemClock()
+        self._views: dict[str, _View] = {}
 
     async def read(self, camera_id: str, name: str) -> LiveFile | None:
         """A playlist or segment, None where there is none (any more)."""
-        folder = self._folders.get(camera_id)
-        if folder is None:
-            folder = LiveFolder(self._live_dir / camera_id)
+        view = self._views.get(camera_id)
+        folder = view.folder if view else LiveFolder(self._live_dir / camera_id, clock=self._clock)
         file = await folder.read(name)
-        if file is not None and len(self._folders) < MOST_FOLDERS:
-            self._folders[camera_id] = folder  # only folders that exist are remembered
-        return file
+        if file is None or name != PLAYLIST:
+            return file
+        if view is None:
+            view = _View(folder, b"", 0.0)
+            if len(self._views) < MOST_FOLDERS:  # only folders with a playlist are remembered
+                self._views[camera_id] = view
+        if file.body != view.playlist:
+            age_s = 0.0 if view.playlist else await self._age_s(folder.path / PLAYLIST)
+            view.playlist = file.body
+            view.changed_at = self._clock.monotonic() - age_s
+        return file if self._clock.monotonic() - view.changed_at < STALE_AFTER_S else None
+
+    async def _age_s(self, playlist: Path) -> float:
+        """How old a playlist is that is seen for the first time."""
+        try:
+            status = await asyncio.to_thread(playlist.stat)
+        except FileNotFoundError:
+            return 0.0
+        return max(self._clock.now().timestamp() - status.st_mtime, 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +13,8 @@ from backend.kernel.db import utc_now
 from backend.monitoring.recording.tables import SegmentRow
 
 PRESENT = SegmentRow.deleted_at.is_(None)
+LONGEST = timedelta(hours=2)
+"""No segment is longer: lets a search by its end use the index on its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ async def select_page(
         .limit(limit)
     )
     if since is not None:
-        statement = statement.where(SegmentRow.ended_at > since)
+        statement = statement.where(
+            SegmentRow.ended_at > since, SegmentRow.started_at > since - LONGEST
+        )
     if until is not None:
         statement = statement.where(SegmentRow.started_at < until)
     if before is not None:
@@ -76,11 +80,26 @@ async def select_spans(
             SegmentRow.camera_id == camera_id,
             PRESENT,
             SegmentRow.ended_at > since,
+            SegmentRow.started_at > since - LONGEST,
             SegmentRow.started_at < until,
         )
         .order_by(SegmentRow.started_at)
     )
-    return list((await session.execute(statement)).tuples().all())
+    return [(begin, end) for begin, end in (await session.execute(statement)).all()]
+
+
+async def select_last_span_before(
+    session: AsyncSession, camera_id: str, before: datetime
+) -> tuple[datetime, datetime] | None:
+    """Begin and end of the last of a camera's segments that began before a time."""
+    statement = (
+        select(SegmentRow.started_at, SegmentRow.ended_at)
+        .where(SegmentRow.camera_id == camera_id, PRESENT, SegmentRow.started_at < before)
+        .order_by(SegmentRow.started_at.desc())
+        .limit(1)
+    )
+    row = (await session.execute(statement)).first()
+    return None if row is None else (row.started_at, row.ended_at)
 
 
 async def select_usage(session: AsyncSession) -> list[Usage]:
@@ -100,9 +119,14 @@ async def select_usage(session: AsyncSession) -> list[Usage]:
 
 
 async def select_oldest(
-    session: AsyncSession, camera_id: str | None, *, ended_before: datetime | None, limit: int
+    session: AsyncSession,
+    camera_id: str | None,
+    *,
+    ended_before: datetime | None,
+    after: tuple[datetime, int] | None,
+    limit: int,
 ) -> Sequence[SegmentRow]:
-    """The oldest segments, of one camera or of all, optionally only those past an age."""
+    """The oldest segments after one, of one camera or of all, optionally only those past an age."""
     statement = (
         select(SegmentRow)
         .where(PRESENT)
@@ -112,13 +136,28 @@ async def select_oldest(
     if camera_id is not None:
         statement = statement.where(SegmentRow.camera_id == camera_id)
     if ended_before is not None:
-        statement = statement.where(SegmentRow.ended_at < ended_before)
+        statement = statement.where(
+            SegmentRow.ended_at < ended_before, SegmentRow.started_at < ended_before
+        )
+    if after is not None:
+        started_at, segment_id = after
+        statement = statement.where(
+            or_(
+                SegmentRow.started_at > started_at,
+                and_(SegmentRow.started_at == started_at, SegmentRow.id > segment_id),
+            )
+        )
     return (await session.scalars(statement)).all()
 
 
-async def select_garbage(session: AsyncSession, limit: int) -> Sequence[SegmentRow]:
-    """Segments whose file is to go or has gone."""
-    statement = select(SegmentRow).where(SegmentRow.deleted_at.is_not(None)).limit(limit)
+async def select_garbage(session: AsyncSession, after_id: int, limit: int) -> Sequence[SegmentRow]:
+    """Segments whose file is to go or has gone, in order of their ids after one."""
+    statement = (
+        select(SegmentRow)
+        .where(SegmentRow.deleted_at.is_not(None), SegmentRow.id > after_id)
+        .order_by(SegmentRow.id)
+        .limit(limit)
+    )
     return (await session.scalars(statement)).all()
 
 

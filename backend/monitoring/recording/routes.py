@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from backend.kernel.auth import Requires, Role
 from backend.kernel.errors import NotFound
@@ -16,6 +15,7 @@ from backend.media.archive import parse_archive_name
 from backend.monitoring.cameras.schemas import CameraId
 from backend.monitoring.cameras.service import CameraService
 from backend.monitoring.recording.live import LiveViews
+from backend.monitoring.recording.playback import archive_response
 from backend.monitoring.recording.retention import Retention
 from backend.monitoring.recording.schemas import GapView, SegmentView, StorageView
 from backend.monitoring.recording.service import RecordingService
@@ -25,6 +25,7 @@ router = APIRouter()
 VIEWER = Depends(Requires(Role.VIEWER))
 OPERATOR = Depends(Requires(Role.OPERATOR))
 A_DAY = timedelta(days=1)
+LAST_SEGMENT_WITHIN_S = 20.0
 
 
 def _recordings(request: Request) -> RecordingService:
@@ -57,6 +58,7 @@ Since = Annotated[datetime | None, Query(description="UTC unless it says otherwi
 )
 async def delete_camera(
     cameras: Cameras,
+    recordings: Recordings,
     retention: Annotated[Retention, Depends(_retention)],
     camera_id: str,
     archives: Literal["keep", "delete"] = "keep",
@@ -64,12 +66,14 @@ async def delete_camera(
     """Remove a camera. Its archives stay for as long as they would have, or go with it."""
     await cameras.delete(camera_id)
     if archives == "delete":
+        await recordings.until_released(camera_id, within_s=LAST_SEGMENT_WITHIN_S)
         await retention.delete_all(camera_id)
 
 
 @router.get("/api/v1/cameras/{camera_id}/segments", dependencies=[VIEWER], tags=["recordings"])
 async def list_segments(
     recordings: Recordings,
+    cameras: Cameras,
     camera_id: str,
     since: Since = None,
     until: Since = None,
@@ -77,14 +81,18 @@ async def list_segments(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Page[SegmentView]:
     """Archives with scores and incidents, newest first; begins with the one being written."""
-    return await recordings.page(
+    page = await recordings.page(
         camera_id, since=_utc(since), until=_utc(until), cursor=cursor, limit=limit
     )
+    if not page.items:
+        await cameras.read(camera_id)  # one that is gone may still have archives; else: not found
+    return page
 
 
 @router.get("/api/v1/cameras/{camera_id}/gaps", dependencies=[VIEWER], tags=["recordings"])
 async def list_gaps(
     recordings: Recordings,
+    cameras: Cameras,
     request: Request,
     camera_id: str,
     since: Since = None,
@@ -92,13 +100,19 @@ async def list_gaps(
 ) -> Page[GapView]:
     """Stretches of which nothing was recorded; the last day unless told otherwise."""
     end = _utc(until) or request.app.state.clock.now()
-    return Page(items=await recordings.gaps(camera_id, _utc(since) or end - A_DAY, end))
+    gaps = await recordings.gaps(camera_id, _utc(since) or end - A_DAY, end)
+    if not gaps:
+        await cameras.read(camera_id)
+    return Page(items=gaps)
 
 
 @router.get("/api/v1/cameras/{camera_id}/storage", dependencies=[VIEWER], tags=["recordings"])
-async def read_storage(recordings: Recordings, camera_id: str) -> StorageView:
+async def read_storage(recordings: Recordings, cameras: Cameras, camera_id: str) -> StorageView:
     """How much a camera's archives take."""
-    return await recordings.storage(camera_id)
+    storage = await recordings.storage(camera_id)
+    if storage.segments == 0:
+        await cameras.read(camera_id)
+    return storage
 
 
 @router.get("/live/{camera_id}/{name}", dependencies=[VIEWER], tags=["video"])
@@ -116,24 +130,26 @@ async def read_live(
 
 @router.get("/archive/{camera_id}/{name}", dependencies=[VIEWER], tags=["video"])
 async def read_archive(
+    request: Request,
     recordings: Recordings,
     camera_id: CameraId,
     name: str,
     *,
     download: Annotated[bool, Query(description="As a file to save.")] = False,
-) -> FileResponse:
+) -> Response:
     """An archive as MP4, also while it is written; ranges are answered."""
     if parse_archive_name(name) is None:
         raise NotFound("there is no such archive")
-    path: Path = recordings.archive_dir(camera_id) / name
-    if not await recordings.has_file(path):
-        raise NotFound("there is no such archive; it may have been deleted by now")
-    return FileResponse(
-        path,
-        media_type="video/mp4",
-        filename=f"{camera_id}_{name}" if download else None,
-        headers={"Cache-Control": "private, no-cache"},
-    )
+    path = recordings.archive_dir(camera_id) / name
+    try:
+        return await archive_response(
+            path,
+            request.headers,
+            now=request.app.state.clock.now(),
+            save_as=f"{camera_id}_{name}" if download else None,
+        )
+    except FileNotFoundError:
+        raise NotFound("there is no such archive; it may have been deleted by now") from None
 
 
 def _utc(time: datetime | None) -> datetime | None:

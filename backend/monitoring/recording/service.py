@@ -1,7 +1,7 @@
 """Archives: a finished file becomes a segment and a job in one transaction; lists of them; gaps.
 
 Used by the recorders and the API. `register` is safe to repeat: a file has one segment and one job,
-however often it is told of.
+however often it is told of. Nothing here decodes: what a file holds is known from its recorder.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.events.catalog import SegmentRecorded
 from backend.events.outbox import Outbox
 from backend.jobs.schemas import JobDetail, NewJob
 from backend.jobs.service import JobQueue
-from backend.kernel.clock import Clock
+from backend.jobs.states import Priority
+from backend.kernel.clock import Clock, wait
 from backend.kernel.db import Database
-from backend.kernel.errors import InvalidInput
+from backend.kernel.errors import InvalidInput, Unavailable
 from backend.kernel.http import Page, decode_cursor, encode_cursor
 from backend.media.archive import FinishedSegment, list_archives, make_durable
-from backend.media.salvage import salvage_segments
+from backend.media.hls import clear_live_folder
 from backend.monitoring.cameras.service import CameraRecord
 from backend.monitoring.recording import queries
 from backend.monitoring.recording.gaps import find_gaps
@@ -34,6 +36,11 @@ from backend.settings import StorageSettings
 log = structlog.get_logger(__name__)
 
 SCENE_JOB = "scene"
+OLD = timedelta(hours=1)
+"""An archive that is found this late is analysed after those that come in now."""
+
+WRITES_AT_LEAST_EVERY = timedelta(seconds=15)
+"""ffmpeg writes at each keyframe: a file that was not written to for longer has stopped."""
 
 
 class RecordingService:
@@ -52,8 +59,18 @@ class RecordingService:
         self._queue = queue
         self._storage = storage
         self._clock = clock
-        self.recording: set[str] = set()
-        """Cameras whose archive is being written now; kept by the recorders."""
+        self._writing_since: dict[str, datetime] = {}
+        self._released: dict[str, asyncio.Event] = {}
+
+    @property
+    def archives_dir(self) -> Path:
+        """The folder that holds a folder of archives for each camera."""
+        return self._storage.archive_dir
+
+    @property
+    def quarantine_dir(self) -> Path:
+        """Where files go that look like archives and cannot be read."""
+        return self._storage.data_dir / "quarantine"
 
     def archive_dir(self, camera_id: str) -> Path:
         """Where a camera's archives lie."""
@@ -63,13 +80,65 @@ class RecordingService:
         """Where a camera's live segments lie."""
         return self._storage.live_dir / camera_id
 
-    async def has_file(self, path: Path) -> bool:
-        """Whether an archive is there now."""
-        return await asyncio.to_thread(path.is_file)
+    def begin_writing(self, camera_id: str) -> None:
+        """A recorder is about to write archives of this camera."""
+        self._writing_since[camera_id] = self._clock.now().replace(microsecond=0)
+
+    def end_writing(self, camera_id: str) -> None:
+        """No recorder writes archives of this camera any more."""
+        self._writing_since.pop(camera_id, None)
+
+    def occupy(self, camera_id: str) -> None:
+        """Segments of this camera may come until `release` is called."""
+        self._released.setdefault(camera_id, asyncio.Event())
+
+    async def release(self, camera_id: str) -> None:
+        """The last segment of this camera has been registered."""
+        released = self._released.pop(camera_id, None)
+        if released is not None:
+            released.set()
+
+    async def until_released(self, camera_id: str, *, within_s: float) -> bool:
+        """Wait until no more segments of this camera come; False when it takes too long."""
+        released = self._released.get(camera_id)
+        return released is None or await wait(released, within_s)
+
+    async def cameras_with_live(self) -> list[str]:
+        """Ids of the cameras that have a folder of live segments."""
+
+        def names() -> list[str]:
+            live_dir = self._storage.live_dir
+            return [entry.name for entry in live_dir.iterdir()] if live_dir.is_dir() else []
+
+        return await asyncio.to_thread(names)
+
+    async def clear_live(self, camera_id: str) -> None:
+        """Take away what is left of a live view that nobody writes any more."""
+        await asyncio.to_thread(clear_live_folder, self.live_dir(camera_id))
+
+    async def known_names(self, camera_id: str) -> set[str]:
+        """Names of the camera's archives that have a row."""
+        async with self._database.read() as session:
+            return {Path(path).name for path in await queries.select_paths(session, camera_id)}
 
     async def register(self, camera: CameraRecord, segment: FinishedSegment) -> None:
-        """Make a finished file safe, then add its segment, its job and its event together."""
-        await asyncio.to_thread(make_durable, segment.path)
+        """Make a finished file safe, then add its segment, its job and its event together.
+
+        Raises:
+            Unavailable: the disk cannot keep it; the file is found again at the next start.
+        """
+        try:
+            await asyncio.to_thread(make_durable, segment.path)
+        except FileNotFoundError:
+            log.warning(
+                "finished archive is gone already",
+                action="recording.vanished",
+                camera_id=camera.id,
+                name=segment.path.name,
+            )
+            return
+        except OSError as error:  # not to be taken for a database that is away
+            raise Unavailable("the disk cannot keep the archive") from error
         video_path = segment.path.relative_to(self._storage.data_dir).as_posix()
 
         async def work(session: AsyncSession) -> int | None:
@@ -85,22 +154,6 @@ class RecordingService:
                 job_id=job_id,
                 megabytes=round(segment.size_bytes / 1e6, 2),
             )
-
-    async def adopt_leftovers(self, camera: CameraRecord) -> int:
-        """Register files that a crash left without a row; only while the camera is not recorded."""
-        async with self._database.read() as session:
-            known = {Path(path).name for path in await queries.select_paths(session, camera.id)}
-        left = await salvage_segments(self.archive_dir(camera.id), known=known)
-        for segment in left:
-            await self.register(camera, segment)
-        if left:
-            log.info(
-                "archives adopted",
-                action="recording.adopted",
-                camera_id=camera.id,
-                segments=len(left),
-            )
-        return len(left)
 
     async def page(
         self,
@@ -132,13 +185,16 @@ class RecordingService:
         """Stretches of [since, until], up to now, of which there is no recording."""
         async with self._database.read() as session:
             spans = await queries.select_spans(session, camera_id, since, until)
+            before = await queries.select_last_span_before(session, camera_id, since)
+        if before is not None:
+            spans.append(before)
         now = self._clock.now()
-        end = min(until, now)
         for view in await self._being_written(camera_id, ()):
-            spans.append((view.started_at, now))
+            is_growing = now - view.ended_at < WRITES_AT_LEAST_EVERY
+            spans.append((view.started_at, now if is_growing else view.ended_at))
         return [
             GapView(camera_id=camera_id, started_at=a, ended_at=b, seconds=(b - a).total_seconds())
-            for a, b in find_gaps(spans, since, end)
+            for a, b in find_gaps(spans, since, min(until, now))
         ]
 
     async def storage(self, camera_id: str) -> StorageView:
@@ -162,9 +218,12 @@ class RecordingService:
     ) -> int | None:
         if await queries.select_by_path(session, video_path) is not None:
             return None
-        ended_at = segment.started_at + timedelta(seconds=segment.duration_s)
+        duration = min(timedelta(seconds=segment.duration_s), queries.LONGEST)
+        ended_at = segment.started_at + duration
+        is_old = self._clock.now() - ended_at > OLD
         job = NewJob(
             kind=SCENE_JOB,
+            priority=Priority.LOW if is_old else Priority.NORMAL,
             camera_id=camera.id,
             video_path=video_path,
             segment_start=segment.started_at,
@@ -196,10 +255,13 @@ class RecordingService:
 
     async def _being_written(self, camera_id: str, rows: Sequence[SegmentRow]) -> list[SegmentView]:
         """The file that the camera's recorder writes now, if it does."""
-        if camera_id not in self.recording:
+        since = self._writing_since.get(camera_id)
+        if since is None:
             return []
         files = await asyncio.to_thread(list_archives, self.archive_dir(camera_id))
-        if not files or files[-1].path.name in {Path(row.video_path).name for row in rows}:
+        if not files or files[-1].started_at < since:
+            return []
+        if files[-1].path.name in {Path(row.video_path).name for row in rows}:
             return []
         newest = files[-1]
         return [
@@ -234,8 +296,19 @@ def _view(row: SegmentRow, job: JobDetail | None) -> SegmentView:
         job_status=job.status if job else None,
         safety_score=job.safety_score if job else None,
         incident_count=job.incident_count if job else None,
-        incidents=[IncidentView.model_validate(incident) for incident in found],
+        incidents=_incidents(found),
     )
+
+
+def _incidents(found: object) -> list[IncidentView]:
+    """The incidents of a result; one that cannot be shown must not hide all the others."""
+    views: list[IncidentView] = []
+    for incident in found if isinstance(found, list) else []:
+        try:
+            views.append(IncidentView.model_validate(incident))
+        except ValidationError:
+            log.warning("incident cannot be shown", action="recording.odd_incident")
+    return views
 
 
 def _before(cursor: str) -> tuple[datetime, int]:

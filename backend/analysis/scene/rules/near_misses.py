@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from backend.analysis.scene.rules.evidence import confidence, margin, runs, seen
 from backend.analysis.scene.rules.settings import NearMissSettings
-from backend.analysis.scene.tracks import PERSON, VEHICLES, Point, Track, height, rides, speed
+from backend.analysis.scene.tracks import PERSON, VEHICLES, Point, Track, height, meet, rides, speed
 from backend.findings.incident import Incident, IncidentCategory
 
 SEVERITY = 3
@@ -22,8 +22,7 @@ def near_misses(tracks: Sequence[Track], settings: NearMissSettings) -> Iterator
         if person.label != PERSON:
             continue
         for vehicle in vehicles:
-            apart = vehicle.t_start > person.t_end or vehicle.t_end < person.t_start
-            if not apart and not rides(person, [vehicle]):
+            if meet(person, vehicle) and not rides(person, [vehicle]):
                 yield from _of(person, vehicle, settings)
 
 
