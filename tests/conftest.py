@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import structlog
 from sqlalchemy import URL, text
 
 from backend.kernel.db import Base, Database, database_url
@@ -19,6 +20,17 @@ from tests.migrating import apart, migrate
 STRICT = os.environ.get("VAP_TEST_STRICT") == "1"
 ROOT = Path(__file__).resolve().parent.parent
 SERVERS = {"mysql": "TEST_MYSQL_URL", "postgresql": "TEST_POSTGRES_URL"}
+
+
+# without this, traces are painted with all their variables: seconds each
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.dev.ConsoleRenderer(colors=False),
+    ]
+)
 
 
 @pytest.hookimpl(wrapper=True)

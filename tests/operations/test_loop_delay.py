@@ -1,0 +1,30 @@
+"""The figures are those of the delays of the last minute."""
+
+from __future__ import annotations
+
+import asyncio
+
+from backend.operations.loop_delay import REMEMBERED_TICKS, LoopDelay
+from tests.waiting import until
+
+
+def test_max_and_p99_are_of_the_last_minute() -> None:
+    seen: list[float] = []
+    delay = LoopDelay(seen.append)
+    assert (delay.max_s, delay.p99_s) == (0.0, 0.0)
+    delay._note(0.9)
+    for number in range(REMEMBERED_TICKS):
+        delay._note(number / 10_000)
+    assert delay.max_s == (REMEMBERED_TICKS - 1) / 10_000  # 0.9 is older than a minute
+    assert delay.p99_s == 593 / 10_000
+    assert len(seen) == REMEMBERED_TICKS + 1
+
+
+async def test_it_ticks_until_stopped() -> None:
+    seen: list[float] = []
+    stop = asyncio.Event()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(LoopDelay(seen.append).run(stop))
+        await until(lambda: len(seen) >= 3)
+        stop.set()
+    assert all(0 <= late_s < 5 for late_s in seen)
