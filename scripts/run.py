@@ -65,7 +65,8 @@ def _stop(processes: dict[str, subprocess.Popen[bytes]]) -> None:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             if process.args != [sys.executable, "run.py"]:
-                process.send_signal(signal.SIGTERM)  # twice: hand running jobs back at once
+                # told twice: hand running jobs back at once (the same signal would arrive once)
+                process.send_signal(signal.SIGINT)
     for name, process in processes.items():
         try:
             process.wait(STOP_WITHIN_S)

@@ -79,6 +79,36 @@ def test_a_pt_file_is_converted_once_and_runs_without_torch(
     assert not list((tmp_path / "converted").glob(".making-*"))
 
 
+USE_ULTRALYTICS = """
+import sys
+from pathlib import Path
+import numpy as np
+from backend.analysis.detection.cuda_detector import CudaDetector
+from backend.analysis.detection.weights import find_weights
+detector = CudaDetector(find_weights(sys.argv[1], []), device="cpu")
+picture = np.full((54, 96, 3), 90, dtype=np.uint8)
+found = detector.detect(picture, source_size=(960, 540), confidence=0.000001)
+assert found and found == sorted(found, key=lambda one: -one.confidence)
+assert all(0 <= one.box.x1 <= one.box.x2 <= 960.01 for one in found)
+assert max(one.box.x2 for one in found) > 96, "in pixels of the source"
+print(detector.model.runtime.split()[0], detector.fit(960, 540), found[0].label)
+"""
+
+
+def test_the_way_for_gpus_gives_boxes_of_the_source_too(untrained: Path, tmp_path: Path) -> None:
+    """On the CPU here: it says nothing about CUDA, but about what is done around it."""
+    done = subprocess.run(
+        [sys.executable, "-c", USE_ULTRALYTICS, str(untrained)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **quiet_environment(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("ultralytics (96, 54) ")
+
+
 class Planted:
     """Makes a folder when it is unpickled."""
 

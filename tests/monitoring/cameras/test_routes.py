@@ -1,0 +1,95 @@
+"""/api/v1/cameras as a client sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+
+from tests.monitoring.house import House
+from tests.peers.rtsp_server import RtspCamera
+
+CAMERAS = "/api/v1/cameras"
+
+
+async def test_a_camera_lives_its_life_over_the_api(client: httpx.AsyncClient, video: Path) -> None:
+    async with RtspCamera(video, user="admin", password="s3cret") as peer:
+        probed = (await client.post(f"{CAMERAS}/probe", json={"source": peer.url})).json()
+        assert probed["ok"]
+        assert probed["probe"]["codec"] == "h264"
+        answer = await client.post(CAMERAS, json={"name": "Gate", "source": peer.url})
+        assert answer.status_code == 201
+        created = answer.json()
+        assert created["id"] == "gate"
+        assert created["state"] == "stopped"
+        assert created["probe_answer"]["ok"]
+        assert created["probe"]["fps"] == pytest.approx(25, abs=1)
+    listed = (await client.get(CAMERAS)).json()
+    assert [camera["id"] for camera in listed["items"]] == ["gate"]
+    assert listed["next_cursor"] is None
+    changed = await client.patch(f"{CAMERAS}/gate", json={"name": "Front gate"})
+    assert changed.json()["name"] == "Front gate"
+    assert (await client.post(f"{CAMERAS}/gate/disable")).json()["enabled"] is False
+    assert (await client.post(f"{CAMERAS}/gate/enable")).json()["enabled"] is True
+    assert (await client.delete(f"{CAMERAS}/gate")).status_code == 204
+    assert (await client.get(f"{CAMERAS}/gate")).json()["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"name": "x", "source": "http://169.254.169.254/"}, 400, "source_refused"),
+        ({"name": "x", "source": "file:/etc/passwd"}, 400, "source_refused"),
+        ({"name": " ", "source": "demo:"}, 400, "invalid_input"),
+        ({"name": "x", "source": "demo:", "id": "Not A Slug"}, 400, "invalid_input"),
+        ({"name": "x", "source": "demo:", "id": "../../etc"}, 400, "invalid_input"),
+        ({"name": "x", "source": "demo:", "archive_seconds": 1}, 400, "invalid_input"),
+        ({"name": "x", "source": "demo:", "surprise": 1}, 400, "invalid_input"),
+        ({"name": "x", "source": "demo:", "id": "yard"}, 409, "id_taken"),
+    ],
+)
+async def test_what_is_wrong_with_a_new_camera_is_said(
+    client: httpx.AsyncClient, house: House, body: dict[str, object], status: int, code: str
+) -> None:
+    await house.add_camera("yard")
+    answer = await client.post(CAMERAS, json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert len(await house.cameras.views()) == 1
+
+
+async def test_an_unreachable_source_is_a_reason_not_an_error(client: httpx.AsyncClient) -> None:
+    answer = await client.post(f"{CAMERAS}/probe", json={"source": "rtsp://127.0.0.1:1/cam"})
+    assert answer.status_code == 200
+    assert answer.json()["reason"] == "unreachable"
+    assert answer.json()["message"]
+
+
+async def test_credentials_are_in_no_answer_no_event_and_no_log(
+    client: httpx.AsyncClient, house: House, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "s3cret-pa55"
+    said: list[str] = []
+    with structlog.testing.capture_logs() as logs:
+        async with RtspCamera(video, user="root-user", password=secret) as peer:
+            wrong = peer.url_as("root-user", f"{secret}-wrong")
+            for body in (
+                {"name": "Gate", "source": peer.url, "substream": peer.url},
+                {"name": "Gate", "source": wrong, "substream": wrong},
+                {"name": "Bad", "source": f"rtsp://root-user:{secret}@169.254.1.1/"},
+                {"name": "Bad", "source": f"gopher://root-user:{secret}@127.0.0.1/"},
+                {"name": 7, "source": f"rtsp://root-user:{secret}@127.0.0.1/"},
+            ):
+                said.append((await client.post(CAMERAS, json=body)).text)
+                said.append((await client.post(f"{CAMERAS}/probe", json=body)).text)
+            said.append((await client.get(CAMERAS)).text)
+            patch = {"source": f"rtsp://root-user:{secret}@127.0.0.1:1/"}
+            said.append((await client.patch(f"{CAMERAS}/gate", json=patch)).text)
+            said.append((await client.get(f"{CAMERAS}/gate")).text)
+    said += [str(event) for event in await house.events("camera.changed")]
+    said += [str(line) for line in logs]
+    said += list(capsys.readouterr())
+    for text in said:
+        assert secret not in text
+        assert "root-user" not in text
