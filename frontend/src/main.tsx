@@ -1,11 +1,12 @@
 import "./index.css";
 
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createRouter, RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { ApiError } from "./api/client";
+import { operationKeys } from "./api/operations";
 import { applyTheme, storedTheme } from "./components/theme";
 import { cameraRoute } from "./routes/camera";
 import { camerasRoute } from "./routes/cameras";
@@ -16,7 +17,13 @@ import { workersRoute } from "./routes/workers";
 
 applyTheme(storedTheme());
 
-const cache = new QueryClient({
+const cache: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    // a session that ran out: the root asks who we are, and shows the log-in
+    onError: (error) => {
+      if (error instanceof ApiError && error.status === 401) void cache.invalidateQueries({ queryKey: operationKeys.session });
+    },
+  }),
   defaultOptions: {
     queries: {
       // what the client did wrong stays wrong; what the network did may pass

@@ -7,8 +7,8 @@ export type Camera = Schemas["CameraView"];
 export type CameraCreate = Schemas["CameraCreate"];
 export type CameraUpdate = Schemas["CameraUpdate"];
 export type CameraState = Schemas["CameraState"];
-export type Segment = Schemas["SegmentView"];
-export type Incident = Schemas["IncidentView"];
+export type Segment = Awaited<ReturnType<typeof segmentsPage>>["items"][number];
+export type Incident = Segment["incidents"][number];
 export type Gap = Schemas["GapView"];
 export type ProbeAnswer = Schemas["ProbeAnswer"];
 
@@ -16,6 +16,7 @@ export const cameraKeys = {
   all: ["cameras"] as const,
   segments: (id: string) => ["segments", id] as const,
   gaps: (id: string) => ["gaps", id] as const,
+  storage: (id: string) => ["segments", id, "storage"] as const,
 };
 
 export const camerasQuery = queryOptions({
@@ -24,30 +25,37 @@ export const camerasQuery = queryOptions({
   refetchInterval: 15_000,
 });
 
+const segmentsPage = (id: string, query: { since?: string; limit: number; cursor?: string }) =>
+  unwrap(api.GET("/api/v1/cameras/{camera_id}/segments", { params: { path: { camera_id: id }, query } }));
+
+const PAGE = 500;
+const MOST_PAGES = 20;
+
+/** Every archive since a moment, newest first; short archives make more than one page of a day. */
+async function segmentsSince(id: string, since: string): Promise<Segment[]> {
+  const found: Segment[] = [];
+  let cursor: string | null = null;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const answer = await segmentsPage(id, { since, limit: PAGE, ...(cursor === null ? {} : { cursor }) });
+    found.push(...answer.items);
+    cursor = answer.next_cursor ?? null;
+    if (cursor === null) break;
+  }
+  return found;
+}
+
 export const segmentsQuery = (id: string, hours: number) =>
   queryOptions({
     queryKey: [...cameraKeys.segments(id), hours],
-    queryFn: () => {
-      const since = new Date(Date.now() - hours * 3_600_000).toISOString();
-      return unwrap(
-        api.GET("/api/v1/cameras/{camera_id}/segments", {
-          params: { path: { camera_id: id }, query: { since, limit: 500 } },
-        }),
-      );
-    },
-    refetchInterval: 20_000,
+    queryFn: () => segmentsSince(id, new Date(Date.now() - hours * 3_600_000).toISOString()),
+    refetchInterval: hours > 1 ? 60_000 : 20_000, // events tell of changes; this is for the growing archive
     placeholderData: keepPreviousData,
   });
 
 export const latestQuery = (id: string) =>
   queryOptions({
     queryKey: [...cameraKeys.segments(id), "latest"],
-    queryFn: () =>
-      unwrap(
-        api.GET("/api/v1/cameras/{camera_id}/segments", {
-          params: { path: { camera_id: id }, query: { limit: 4 } },
-        }),
-      ),
+    queryFn: () => segmentsPage(id, { limit: 4 }),
     refetchInterval: 60_000,
   });
 
@@ -62,6 +70,12 @@ export const gapsQuery = (id: string, hours: number) =>
     },
     refetchInterval: 60_000,
     placeholderData: keepPreviousData,
+  });
+
+export const storageQuery = (id: string) =>
+  queryOptions({
+    queryKey: cameraKeys.storage(id),
+    queryFn: () => unwrap(api.GET("/api/v1/cameras/{camera_id}/storage", { params: { path: { camera_id: id } } })),
   });
 
 export const createCamera = (body: CameraCreate) => unwrap(api.POST("/api/v1/cameras", { body }));

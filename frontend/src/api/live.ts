@@ -1,8 +1,10 @@
-/** One event stream that keeps the cache true. The browser resumes it with Last-Event-ID by itself. */
+/** One event stream that keeps the cache true: what happens on the server shows without asking again. */
 import type { QueryClient } from "@tanstack/react-query";
 
 import { cameraKeys } from "./cameras";
 import { type Job, jobKeys } from "./jobs";
+import { operationKeys } from "./operations";
+import { openStream } from "./stream";
 
 export type Connection = "connecting" | "open" | "lost";
 
@@ -12,60 +14,58 @@ const TYPES = [
   "job.queued", "job.started", "job.progress", "job.completed", "job.failed", "job.cancelled", "worker.changed",
 ];
 
-interface Payload {
+export interface Payload {
   camera_id?: string | null;
   job_id?: number;
   progress?: number;
   message?: string;
 }
 
+/** What of the cache an event makes stale. */
+export function staleAfter(type: string, { camera_id }: Payload): (readonly unknown[])[] {
+  if (type === "worker.changed") return [jobKeys.workers, operationKeys.health];
+  const recordings = camera_id ? [cameraKeys.segments(camera_id), cameraKeys.gaps(camera_id)] : [];
+  if (type.startsWith("camera.")) return [cameraKeys.all, operationKeys.health, ...recordings];
+  if (type.startsWith("job.")) return [jobKeys.all, jobKeys.workers, operationKeys.health, ...recordings];
+  return recordings;
+}
+
 /** Follow the server's events until the returned function is called. */
 export function followEvents(cache: QueryClient, onConnection: (state: Connection) => void): () => void {
   const stale = new Map<string, readonly unknown[]>();
   let timer: number | undefined;
-  const source = new EventSource("/api/v1/events");
+  let wasLost = false;
 
   const flush = () => {
     timer = undefined;
     for (const queryKey of stale.values()) void cache.invalidateQueries({ queryKey });
     stale.clear();
   };
-  const invalidate = (queryKey: readonly unknown[]) => {
-    stale.set(JSON.stringify(queryKey), queryKey);
-    timer ??= window.setTimeout(flush, FLUSH_MS);
-  };
   const take = (type: string, payload: Payload) => {
     if (type === "job.progress") {
       showProgress(cache, payload);
       return;
     }
-    if (type.startsWith("camera.")) invalidate(cameraKeys.all);
-    if (type.startsWith("job.")) {
-      invalidate(jobKeys.all);
-      invalidate(jobKeys.workers);
-    }
-    if (type === "worker.changed") invalidate(jobKeys.workers);
-    if (payload.camera_id && !type.startsWith("camera.")) {
-      invalidate(cameraKeys.segments(payload.camera_id));
-    }
+    for (const queryKey of staleAfter(type, payload)) stale.set(JSON.stringify(queryKey), queryKey);
+    timer ??= window.setTimeout(flush, FLUSH_MS);
   };
-
-  for (const type of TYPES) {
-    source.addEventListener(type, (event: MessageEvent<string>) => take(type, JSON.parse(event.data) as Payload));
-  }
-  let wasLost = false;
-  source.onopen = () => {
-    onConnection("open");
-    if (wasLost) void cache.invalidateQueries();
-    wasLost = false;
-  };
-  source.onerror = () => {
-    wasLost = true;
-    onConnection("lost");
-  };
+  const close = openStream("/api/v1/events", TYPES, {
+    onEvent: (type, data) => take(type, JSON.parse(data) as Payload),
+    onOpen: () => {
+      onConnection("open");
+      if (wasLost) void cache.invalidateQueries();
+      wasLost = false;
+    },
+    onLost: () => {
+      onConnection("lost");
+      // a session that has run out ends the stream too: ask once, and the page shows the log-in
+      if (!wasLost) void cache.invalidateQueries({ queryKey: operationKeys.session });
+      wasLost = true;
+    },
+  });
   return () => {
     window.clearTimeout(timer);
-    source.close();
+    close();
   };
 }
 

@@ -6,14 +6,16 @@ import { api, type Schemas, unwrap } from "./client";
 export type Health = Schemas["Health"];
 export type Session = Schemas["SessionView"];
 
+export const operationKeys = { health: ["health"] as const, session: ["session"] as const };
+
 export const healthQuery = queryOptions({
-  queryKey: ["health"],
+  queryKey: operationKeys.health,
   queryFn: () => unwrap(api.GET("/health")),
   refetchInterval: 10_000,
 });
 
 export const sessionQuery = queryOptions({
-  queryKey: ["session"],
+  queryKey: operationKeys.session,
   queryFn: () => unwrap(api.GET("/api/v1/session")),
   staleTime: 60_000,
 });

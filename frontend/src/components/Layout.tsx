@@ -1,77 +1,55 @@
-import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { type ReactNode, useState } from "react";
+import { Link, useLocation } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 
 import type { Connection } from "../api/live";
-import { healthQuery, logOut, type Session } from "../api/operations";
-import { words } from "../lib/format";
-import { applyTheme, storedTheme, THEMES } from "./theme";
-import { Badge } from "./ui/Badge";
+import { logOut, type Session } from "../api/operations";
+import { ConnectionBadge, HealthBadge } from "./Vitals";
+import { ThemeButton } from "./ThemeButton";
+import { Button } from "./ui/Button";
+import { Icon } from "./ui/Icon";
 
 const PAGES = [
-  { to: "/", label: "Cameras" },
-  { to: "/jobs", label: "Jobs" },
-  { to: "/workers", label: "Workers" },
+  { to: "/", under: "/cameras", label: "Cameras", icon: "camera" },
+  { to: "/jobs", under: "/jobs", label: "Jobs", icon: "jobs" },
+  { to: "/workers", under: "/workers", label: "Workers", icon: "workers" },
 ] as const;
 
+/** What every page has around it: the way to the others, how the server does, the theme. */
 export function Layout({ session, connection, children }: { session: Session; connection: Connection; children: ReactNode }) {
+  const here = useLocation({ select: (location) => location.pathname });
+  const isOn = ({ to, under }: (typeof PAGES)[number]) => here === to || here === under || here.startsWith(`${under}/`);
   return (
     <>
+      <a href="#content" className="sr-only rounded-md bg-accent px-3 py-1.5 text-on-accent focus:not-sr-only focus:fixed focus:top-2 focus:left-2 focus:z-20">
+        Skip to the content
+      </a>
       <header className="sticky top-0 z-10 border-b border-line bg-surface">
-        <div className="mx-auto flex max-w-7xl flex-wrap items-center gap-x-6 gap-y-2 px-4 py-2.5">
-          <Link to="/" className="flex items-center gap-2 font-semibold">
+        <div className="mx-auto flex max-w-[88rem] flex-wrap items-center gap-x-5 gap-y-1.5 px-4 py-2">
+          <Link to="/" className="flex items-center gap-2 rounded-md font-semibold tracking-tight">
             <img src="/ui/icon.svg" alt="" className="size-6" />
             VAP
           </Link>
-          <nav aria-label="Pages" className="flex gap-1">
+          <nav aria-label="Pages" className="flex gap-0.5 max-sm:order-last max-sm:w-full">
             {PAGES.map((page) => (
-              <Link key={page.to} to={page.to} activeOptions={{ exact: page.to === "/" }}
-                className="rounded-md px-2.5 py-1 text-sm text-quiet hover:bg-raised"
-                activeProps={{ className: "bg-raised !text-ink font-medium", "aria-current": "page" }}>
+              <Link key={page.to} to={page.to} aria-current={isOn(page) ? "page" : undefined}
+                className="flex min-h-8 items-center justify-center gap-1.5 rounded-md px-2.5 text-sm text-quiet transition-colors hover:bg-raised hover:text-ink aria-[current=page]:bg-raised aria-[current=page]:font-medium aria-[current=page]:text-ink max-sm:flex-1">
+                <Icon name={page.icon} />
                 {page.label}
               </Link>
             ))}
           </nav>
-          <div className="ml-auto flex flex-wrap items-center gap-2">
+          <div className="ml-auto flex items-center gap-1.5">
             <HealthBadge />
-            {connection === "lost" && <Badge tone="warn">reconnecting</Badge>}
+            <ConnectionBadge connection={connection} />
             <ThemeButton />
             {session.name !== "local" && (
-              <button type="button" className="text-xs text-quiet underline"
-                onClick={() => void logOut().then(() => window.location.reload())}>
-                Log out
-              </button>
+              <Button look="quiet" icon="leave" aria-label="Log out" title="Log out"
+                onClick={() => void logOut().finally(() => window.location.reload())} />
             )}
           </div>
         </div>
       </header>
-      <main className="mx-auto max-w-7xl px-4 py-5">{children}</main>
+      <main id="content" tabIndex={-1} className="mx-auto max-w-[88rem] px-4 py-5 outline-none">{children}</main>
     </>
-  );
-}
-
-function HealthBadge() {
-  const health = useQuery(healthQuery);
-  if (health.error) return <Badge tone="bad">server unreachable</Badge>;
-  if (!health.data) return null;
-  const { status, queue, workers_alive, problems } = health.data;
-  const waiting = queue ? `${queue.pending} waiting, ${queue.processing} running` : "queue unknown";
-  const facts = `${waiting}; ${workers_alive ?? 0} workers; loop delay ${health.data.event_loop_delay_ms.toFixed(0)} ms`;
-  if (status === "ok") return <Badge tone="good" title={facts}>{waiting}</Badge>;
-  return <Badge tone="bad" title={facts}>{problems.map(words).join(", ") || "degraded"}</Badge>;
-}
-
-function ThemeButton() {
-  const [theme, setTheme] = useState(storedTheme);
-  const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system";
-  return (
-    <button type="button" aria-label={`Theme: ${theme}. Change to ${next}.`} title={`Theme: ${theme}`}
-      className="rounded-md border border-line px-2 py-1 text-xs text-quiet hover:bg-raised"
-      onClick={() => {
-        applyTheme(next);
-        setTheme(next);
-      }}>
-      {theme}
-    </button>
   );
 }

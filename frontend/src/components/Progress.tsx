@@ -1,17 +1,15 @@
+/** How far something is, with what it does now. */
 export function Progress({ percent, label }: { percent: number; label: string | null }) {
   return (
-    <div className="min-w-32">
-      <div
-        role="progressbar"
-        aria-valuenow={percent}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-label={label ?? "progress"}
-        className="h-1.5 overflow-hidden rounded-full bg-raised"
-      >
-        <div className="h-full rounded-full bg-accent transition-[width]" style={{ width: `${percent}%` }} />
+    <div className="w-44 max-w-full">
+      <div role="progressbar" aria-valuenow={percent} aria-valuemin={0} aria-valuemax={100} aria-label={label ?? "Progress"}
+        className="h-1.5 overflow-hidden rounded-full bg-line">
+        <div className="h-full rounded-full bg-accent transition-[width] duration-300" style={{ width: `${percent}%` }} />
       </div>
-      {label && <p className="mt-1 max-w-64 truncate text-xs text-quiet">{`${percent} % · ${label}`}</p>}
+      <p className="mt-1 flex gap-2 text-xs text-quiet">
+        <span>{`${percent} %`}</span>
+        {label && <span className="truncate" title={label}>{label}</span>}
+      </p>
     </div>
   );
 }

@@ -1,13 +1,14 @@
 import { scoreTone } from "../lib/format";
 import { TONES } from "./ui/Badge";
 
+const SIZES = { inline: "", medium: "text-2xl leading-none", large: "text-5xl leading-none tracking-tight" } as const;
+
 /** A safety score, 0 to 100; 100 is safe. */
-export function Score({ value, large = false }: { value: number | null | undefined; large?: boolean }) {
+export function Score({ value, size = "inline" }: { value: number | null | undefined; size?: keyof typeof SIZES }) {
+  const known = value !== null && value !== undefined;
   return (
-    <span
-      title="Safety score: 100 is safe, 0 is worst"
-      className={`font-semibold ${large ? "text-4xl" : ""} ${TONES[scoreTone(value)]}`}
-    >
+    <span title="Safety score: 100 is safe, 0 is worst" aria-label={known ? `safety score ${value}` : "no safety score yet"}
+      className={`font-semibold ${SIZES[size]} ${TONES[scoreTone(value)]}`}>
       {value ?? "–"}
     </span>
   );

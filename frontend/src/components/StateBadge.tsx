@@ -14,12 +14,15 @@ const CAMERA: Record<CameraState, Tone> = {
 };
 
 const JOB: Record<JobStatus, Tone> = {
-  pending: "info",
-  processing: "warn",
+  pending: "quiet",
+  processing: "info",
   completed: "good",
   failed: "bad",
   cancelled: "quiet",
 };
+
+/** In the order of a job's life. */
+export const JOB_STATUSES = Object.keys(JOB) as JobStatus[];
 
 const WORKER: Record<WorkerState, Tone> = { running: "good", draining: "warn", stopped: "quiet", dead: "bad" };
 

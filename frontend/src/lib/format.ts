@@ -26,3 +26,9 @@ export function scoreTone(score: number | null | undefined): Tone {
 }
 
 export const severityTone = (severity: number): Tone => (severity >= 3 ? "bad" : severity === 2 ? "warn" : "info");
+
+/** "1 incident", "2 incidents" */
+export const count = (number: number, thing: string): string => `${number} ${thing}${number === 1 ? "" : "s"}`;
+
+/** "near_miss" -> "Near miss" */
+export const title = (name: string): string => words(name).replace(/^./, (first) => first.toUpperCase());

@@ -1,7 +1,7 @@
-/** Times as people read them: in the browser's zone, with UTC for the tooltip. */
+/** Times as people read them: in the browser's zone, on a clock of 24 hours; UTC is for the tooltip. */
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
 
 export const timeOfDay = (iso: string | Date): string => clock.format(new Date(iso));

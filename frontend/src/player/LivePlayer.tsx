@@ -1,50 +1,54 @@
-/** A live view. Mounted once for each URL; plays while it is on screen. */
-import { useEffect, useRef } from "react";
+/** A live view. The player is built once for each URL, and only while the view is on screen. */
+import { type ReactNode, useEffect, useRef, useState } from "react";
 
-import { attachLive } from "./attach-live";
-
-const LATENCY_EVERY_MS = 1000;
+import { attachLive, type LiveHandle, type LiveReport } from "./attach-live";
 
 interface Props {
   url: string;
   label: string;
-  onLatency: (seconds: number | null) => void;
-  controls?: boolean;
+  onReport: (report: LiveReport) => void;
+  /** What lies over the picture, with the player's own state and handle. */
+  children?: (report: LiveReport, toggle: () => void) => ReactNode;
 }
 
-export function LivePlayer({ url, label, onLatency, controls = false }: Props) {
+const UNKNOWN: LiveReport = { status: "connecting", latencyS: null };
+
+export function LivePlayer({ url, label, onReport, children }: Props) {
   const video = useRef<HTMLVideoElement>(null);
-  const report = useRef(onLatency);
+  const [handle, setHandle] = useState<LiveHandle | null>(null);
+  const [report, setReport] = useState(UNKNOWN);
+  const tell = useRef(onReport);
   useEffect(() => {
-    report.current = onLatency;
+    tell.current = onReport;
   });
   useEffect(() => {
     const element = video.current;
     if (!element) return undefined;
-    let stop: (() => void) | null = null;
-    const start = () => {
-      const handle = attachLive(element, url);
-      const timer = window.setInterval(() => report.current(handle.latency()), LATENCY_EVERY_MS);
-      return () => {
-        window.clearInterval(timer);
-        handle.destroy();
-      };
+    let attached: LiveHandle | null = null;
+    const stop = () => {
+      attached?.destroy();
+      attached = null;
     };
-    const seen = new IntersectionObserver(([entry]) => {
-      if (entry?.isIntersecting) stop ??= start();
+    const seen = new IntersectionObserver((entries) => {
+      if (!entries.at(-1)?.isIntersecting) stop();
       else {
-        stop?.();
-        stop = null;
+        attached ??= attachLive(element, url, (next) => {
+          setReport(next);
+          tell.current(next);
+        });
       }
+      setHandle(attached);
     });
     seen.observe(element);
     return () => {
       seen.disconnect();
-      stop?.();
+      stop();
     };
   }, [url]);
   return (
-    <video ref={video} className="h-full w-full bg-black object-contain" muted playsInline controls={controls}
-      aria-label={label} />
+    <div className="relative h-full w-full bg-black">
+      <video ref={video} className="h-full w-full object-contain" muted playsInline aria-label={label} />
+      {children?.(report, () => handle?.toggle())}
+    </div>
   );
 }

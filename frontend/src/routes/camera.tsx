@@ -2,7 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { createRoute, Link } from "@tanstack/react-router";
 
 import { camerasQuery } from "../api/cameras";
-import { EmptyState, ErrorState, Skeleton } from "../components/Notice";
+import { EmptyState } from "../components/EmptyState";
+import { ErrorState } from "../components/ErrorState";
+import { Skeleton } from "../components/Skeleton";
 import { CameraPage, type Range, RANGES } from "../features/cameras/CameraPage";
 import { rootRoute } from "./root";
 
@@ -16,8 +18,8 @@ function OneCamera() {
   const camera = cameras.data.items.find((one) => one.id === id);
   if (!camera) {
     return (
-      <EmptyState title="There is no such camera">
-        <Link to="/" className="text-accent underline">To the cameras</Link>
+      <EmptyState icon="camera" title="There is no such camera">
+        <Link to="/" className="text-accent hover:underline">To the cameras</Link>
       </EmptyState>
     );
   }

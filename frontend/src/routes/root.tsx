@@ -6,7 +6,9 @@ import { type Connection, followEvents } from "../api/live";
 import { sessionQuery } from "../api/operations";
 import { Layout } from "../components/Layout";
 import { LoginForm } from "../components/LoginForm";
-import { EmptyState, ErrorState } from "../components/Notice";
+import { EmptyState } from "../components/EmptyState";
+import { ErrorState } from "../components/ErrorState";
+import { Skeleton } from "../components/Skeleton";
 
 function Root() {
   const session = useQuery(sessionQuery);
@@ -14,14 +16,14 @@ function Root() {
   const [connection, setConnection] = useState<Connection>("connecting");
   const inside = session.data?.authenticated === true;
   useEffect(() => (inside ? followEvents(cache, setConnection) : undefined), [cache, inside]);
-  if (session.error) {
+  if (session.error && !session.data) {
     return (
       <div className="p-6">
         <ErrorState error={session.error} onRetry={() => void session.refetch()} />
       </div>
     );
   }
-  if (!session.data) return null;
+  if (!session.data) return <Skeleton className="m-6 h-40" />;
   if (!inside) return <LoginForm session={session.data} />;
   return (
     <Layout session={session.data} connection={connection}>
@@ -33,8 +35,8 @@ function Root() {
 export const rootRoute = createRootRoute({
   component: Root,
   notFoundComponent: () => (
-    <EmptyState title="There is no such page">
-      <Link to="/" className="text-accent underline">To the cameras</Link>
+    <EmptyState icon="alert" title="There is no such page">
+      <Link to="/" className="text-accent hover:underline">To the cameras</Link>
     </EmptyState>
   ),
 });

@@ -2,25 +2,30 @@ import { useQuery } from "@tanstack/react-query";
 import { createRoute } from "@tanstack/react-router";
 
 import { workersQuery } from "../api/jobs";
-import { EmptyState, ErrorState, Skeleton } from "../components/Notice";
+import { EmptyState } from "../components/EmptyState";
+import { ErrorState } from "../components/ErrorState";
+import { PageHeader } from "../components/PageHeader";
+import { Skeleton } from "../components/Skeleton";
 import { WorkersTable } from "../features/workers/WorkersTable";
 import { rootRoute } from "./root";
 
 function Workers() {
   const workers = useQuery(workersQuery);
+  const items = workers.data?.items ?? [];
+  const alive = items.filter((worker) => worker.alive).length;
   return (
     <>
-      <h1 className="mb-4 text-xl font-semibold">Workers</h1>
-      {workers.error && <ErrorState error={workers.error} onRetry={() => void workers.refetch()} />}
+      <PageHeader title="Workers" beside={items.length > 0 && <span className="text-sm text-quiet">{`${alive} alive`}</span>} />
+      {workers.error && !workers.data && <ErrorState error={workers.error} onRetry={() => void workers.refetch()} />}
       {workers.isPending && <Skeleton className="h-40" />}
-      {workers.data?.items.length === 0 && (
-        <EmptyState title="No worker has been started">
+      {workers.data && items.length === 0 && (
+        <EmptyState icon="workers" title="No worker has been started">
           <p>
-            Archives wait until one is: <code>python analysis_worker.py</code>
+            Finished archives wait until one is: <code className="rounded bg-raised px-1.5 py-0.5 text-ink">python analysis_worker.py</code>
           </p>
         </EmptyState>
       )}
-      {workers.data && workers.data.items.length > 0 && <WorkersTable workers={workers.data.items} />}
+      {items.length > 0 && <WorkersTable workers={items} />}
     </>
   );
 }

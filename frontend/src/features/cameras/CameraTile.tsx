@@ -6,8 +6,10 @@ import { type Camera, latestQuery } from "../../api/cameras";
 import { Score } from "../../components/Score";
 import { CameraBadge } from "../../components/StateBadge";
 import { useNow } from "../../components/useNow";
+import { count } from "../../lib/format";
 import { ago, utc } from "../../lib/time";
 import { LivePlayer } from "../../player/LivePlayer";
+import { LiveMessage } from "./LiveOverlay";
 
 /** One camera on the overview: live, its state, how far behind live, and the newest score. */
 export function CameraTile({ camera }: { camera: Camera }) {
@@ -16,33 +18,36 @@ export function CameraTile({ camera }: { camera: Camera }) {
   const now = useNow();
   const scored = latest.data?.items.find((segment) => segment.safety_score !== null);
   return (
-    <article className="overflow-hidden rounded-xl border border-line bg-surface">
-      <Link to="/cameras/$id" params={{ id: camera.id }} className="block aspect-video bg-black">
-        {camera.state === "stopped" ? (
-          <p className="grid h-full place-items-center text-sm text-white/60">This camera is switched off</p>
+    <article className="overflow-hidden rounded-xl border border-line bg-surface transition-shadow hover:shadow-md">
+      <Link to="/cameras/$id" params={{ id: camera.id }} aria-label={`Open ${camera.name}`} className="block aspect-video bg-black">
+        {camera.enabled ? (
+          <LivePlayer url={camera.live_url} label={`${camera.name}, live`} onReport={(report) => setLatency(report.latencyS)}>
+            {(report) => <LiveMessage state={camera.state} report={report} />}
+          </LivePlayer>
         ) : (
-          <LivePlayer url={camera.live_url} label={`${camera.name}, live`} onLatency={setLatency} />
+          <p className="grid h-full place-items-center text-sm text-white/60">Switched off</p>
         )}
       </Link>
-      <div className="flex items-start justify-between gap-3 p-3">
+      <div className="flex items-start justify-between gap-3 px-4 py-3">
         <div className="min-w-0">
-          <h2 className="truncate font-medium">
-            <Link to="/cameras/$id" params={{ id: camera.id }}>
+          <h2 className="truncate font-semibold">
+            <Link to="/cameras/$id" params={{ id: camera.id }} className="hover:underline">
               {camera.name}
             </Link>
           </h2>
-          <p className="mt-1 flex flex-wrap items-center gap-x-2 gap-y-1 text-xs text-quiet">
-            <CameraBadge state={camera.state} title={utc(camera.state_since)} />
+          <p className="mt-1.5 flex flex-wrap items-center gap-x-2 gap-y-1 text-xs text-quiet">
+            <CameraBadge state={camera.state} title={`since ${utc(camera.state_since)}`} />
             <span>{`for ${ago(camera.state_since, now)}`}</span>
-            {camera.state === "live" && latency !== null && <span>{`${latency.toFixed(1)} s behind live`}</span>}
+            {camera.state === "live" && latency !== null && <span>{`· ${latency.toFixed(1)} s behind live`}</span>}
           </p>
-          {camera.state_reason && <p className="mt-1 text-xs text-warn">{camera.state_reason}</p>}
+          {camera.state_reason && <p className="mt-1.5 text-xs text-warn">{camera.state_reason}</p>}
         </div>
-        <div className="text-right">
-          <p className="text-2xl leading-none">
-            <Score value={scored?.safety_score} />
+        <div className="shrink-0 text-right">
+          <p>
+            <Score value={scored?.safety_score} size="medium" />
           </p>
-          <p className="mt-1 text-xs text-quiet">{scored ? `${ago(scored.ended_at, now)} ago` : "no score yet"}</p>
+          <p className="mt-1 text-xs text-quiet">{scored ? count(scored.incident_count ?? 0, "incident") : "no score yet"}</p>
+          {scored && <p className="text-xs text-quiet" title={utc(scored.ended_at)}>{`${ago(scored.ended_at, now)} ago`}</p>}
         </div>
       </div>
     </article>

@@ -1,41 +1,44 @@
 import type { Segment } from "../../api/cameras";
-import { Badge } from "../../components/ui/Badge";
-import { percent, severityTone, words } from "../../lib/format";
-import { timeOfDay, utc } from "../../lib/time";
-import { momentOf } from "./timeline.model";
+import { SeverityBadge } from "../../components/SeverityBadge";
+import { percent } from "../../lib/format";
+import { duration, timeOfDay, utc } from "../../lib/time";
+import { leadTo, marks, momentOf, type Place } from "./timeline.model";
 
-const LEAD_S = 2;
+const MOST_SHOWN = 200;
 
 interface Props {
   segments: Segment[];
-  onPlay: (segment: Segment, second: number) => void;
+  onPlay: (place: Place) => void;
 }
 
 /** Incidents, newest first; each plays its archive a little before it begins. */
 export function IncidentList({ segments, onPlay }: Props) {
-  const incidents = segments
-    .flatMap((segment) => segment.incidents.map((incident) => ({ segment, incident })))
-    .sort((a, b) =>
-      momentOf(b.segment, b.incident.t_start).localeCompare(momentOf(a.segment, a.incident.t_start)));
-  if (incidents.length === 0) return <p className="text-sm text-quiet">No incidents in this time.</p>;
+  const all = marks(segments);
+  if (all.length === 0) {
+    return (
+      <p className="px-4 py-8 text-center text-sm text-quiet">
+        {segments.some((segment) => segment.safety_score !== null) ? "Nothing was found in this time." : "No archive of this time is analysed yet."}
+      </p>
+    );
+  }
   return (
-    <ul className="divide-y divide-line rounded-xl border border-line bg-surface">
-      {incidents.map(({ segment, incident }) => {
+    <ul className="divide-y divide-line">
+      {all.slice(0, MOST_SHOWN).map((mark) => {
+        const { segment, incident } = mark;
         const moment = momentOf(segment, incident.t_start);
+        const notes = [...new Set(incident.evidence.map((seen) => seen.note))];
         return (
-          <li key={`${moment} ${incident.category}`}>
-            <button type="button" className="w-full px-3 py-2 text-left hover:bg-raised"
-              onClick={() => onPlay(segment, Math.max(0, incident.t_start - LEAD_S))}>
-              <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
-                <span title={utc(moment)}>{timeOfDay(moment)}</span>
-                <Badge tone={severityTone(incident.severity)}>{words(incident.category)}</Badge>
-                <span className="text-xs text-quiet">
-                  {`severity ${incident.severity} · ${percent(incident.confidence)} sure · ${(incident.t_end - incident.t_start).toFixed(0)} s`}
-                </span>
+          <li key={`${moment} ${incident.category} ${incident.t_end}`}>
+            <button type="button" className="w-full px-4 py-2.5 text-left transition-colors hover:bg-raised focus-visible:-outline-offset-2"
+              onClick={() => onPlay(leadTo(mark))}>
+              <span className="flex items-center gap-2">
+                <SeverityBadge category={incident.category} severity={incident.severity} />
+                <span className="ml-auto text-xs" title={utc(moment)}>{timeOfDay(moment)}</span>
               </span>
-              <span className="mt-0.5 block text-xs text-quiet">
-                {incident.evidence.map((seen) => seen.note).join(" → ")}
+              <span className="mt-1 block text-xs text-quiet">
+                {`severity ${incident.severity} of 4 · ${percent(incident.confidence)} confident · ${duration(Math.max(1, incident.t_end - incident.t_start))}`}
               </span>
+              {notes.length > 0 && <span className="mt-0.5 block text-xs text-quiet">{notes.join(" → ")}</span>}
             </button>
           </li>
         );

@@ -23,10 +23,10 @@ export function RemoveDialog({ camera, onClose, onRemoved }: Props) {
   return (
     <Dialog title={`Remove ${camera.name}?`} onClose={onClose}>
       <p className="text-sm text-quiet">
-        Recording stops. The archives can stay until they are older than archives are kept, or go now, for good.
+        Recording stops at once. The archives can stay until they are older than archives are kept, or be deleted now, for good.
       </p>
       {remove.error && <p role="alert" className="mt-3 text-sm text-bad">{remove.error.message}</p>}
-      <div className="mt-5 flex flex-wrap justify-end gap-2">
+      <div className="mt-5 flex flex-wrap justify-end gap-2 max-sm:flex-col">
         <Button onClick={onClose}>Cancel</Button>
         <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate("delete")}>
           Remove and delete archives

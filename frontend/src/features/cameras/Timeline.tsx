@@ -1,101 +1,168 @@
-import { type KeyboardEvent, type MouseEvent, useState } from "react";
+import { type KeyboardEvent, memo, type MouseEvent, useMemo, useState } from "react";
 
 import type { Gap, Segment } from "../../api/cameras";
-import { scoreTone, severityTone, type Tone, words } from "../../lib/format";
-import { hourMinute, timeOfDay } from "../../lib/time";
-import { at, momentOf, place, type Span, ticks } from "./timeline.model";
+import { count, scoreTone, severityTone, title, type Tone } from "../../lib/format";
+import { duration, hourMinute, timeOfDay } from "../../lib/time";
+import { at, leadTo, type Mark, marks, momentOf, nearest, neighbour, type Place, place, type Span, ticks } from "./timeline.model";
 
 const FILL: Record<Tone, string> = {
-  good: "bg-good/60",
-  warn: "bg-warn/70",
+  good: "bg-good/55",
+  warn: "bg-warn/65",
   bad: "bg-bad/70",
-  info: "bg-info",
-  quiet: "bg-quiet/40",
+  info: "bg-accent/50",
+  quiet: "bg-quiet/35",
 };
 const MARK: Record<Tone, string> = { good: "bg-good", warn: "bg-warn", bad: "bg-bad", info: "bg-info", quiet: "bg-quiet" };
-const STEP_MS = 10_000;
+const LEGEND: [string, string][] = [
+  ["score 85 and up", FILL.good],
+  ["60 to 84", FILL.warn],
+  ["below 60", FILL.bad],
+  ["no score", FILL.quiet],
+  ["being recorded", FILL.info],
+  ["not recorded", "hatched border border-line"],
+];
+const STEPS = 240;
+const NEAR_PX = 6;
 
 interface Props {
   span: Span;
   segments: Segment[];
   gaps: Gap[];
+  /** The moment that is played, in ms; null while live. */
   playing: number | null;
-  onPick: (segment: Segment, second: number) => void;
+  onPick: (place: Place) => void;
 }
 
 /** Archives coloured by score, incidents as marks, gaps hatched; a click or Enter plays that second. */
 export function Timeline({ span, segments, gaps, playing, onPick }: Props) {
   const [cursor, setCursor] = useState<number | null>(null);
-  const where = cursor ?? playing;
-  const pick = (moment: number) => {
-    const found = at(segments, moment);
-    if (found) onPick(found.segment, found.second);
+  const incidents = useMemo(() => marks(segments), [segments]);
+  const whole = span.to - span.from;
+  const where = cursor ?? playing ?? span.to;
+  const percentOf = (moment: number) => (100 * (moment - span.from)) / whole;
+  const pick = (moment: number, withinMs: number) => {
+    const mark = nearest(incidents, moment, withinMs);
+    const found = mark ? leadTo(mark) : at(segments, moment);
+    if (found) onPick(found);
   };
-  const momentUnder = (event: MouseEvent<HTMLElement>) => {
+  const under = (event: MouseEvent<HTMLElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
-    return span.from + ((event.clientX - box.left) / box.width) * (span.to - span.from);
+    const isMarkLane = event.clientY - box.top < box.height * 0.4;
+    return {
+      moment: span.from + ((event.clientX - box.left) / box.width) * whole,
+      withinMs: isMarkLane ? (NEAR_PX / box.width) * whole : -1,
+    };
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    const moves: Record<string, number> = { ArrowLeft: -STEP_MS, ArrowRight: STEP_MS, PageUp: -60_000, PageDown: 60_000 };
-    const move = moves[event.key];
-    if (move !== undefined) {
+    const step = event.shiftKey ? 1000 : whole / STEPS;
+    const targets: Record<string, () => number | undefined> = {
+      ArrowLeft: () => where - step,
+      ArrowRight: () => where + step,
+      Home: () => span.from,
+      End: () => span.to,
+      PageUp: () => neighbour(incidents, where, -1)?.moment,
+      PageDown: () => neighbour(incidents, where, 1)?.moment,
+    };
+    const target = targets[event.key];
+    if (target) {
       event.preventDefault();
-      setCursor(Math.min(span.to, Math.max(span.from, (where ?? span.to) + move)));
-    } else if (event.key === "Enter" && where !== null) pick(where);
+      const moment = target();
+      if (moment !== undefined) setCursor(Math.min(span.to, Math.max(span.from, moment)));
+    } else if (event.key === "Enter") pick(where, 0);
+    else if (event.key === "Escape") setCursor(null);
   };
-  const percentOf = (moment: number) => (100 * (moment - span.from)) / (span.to - span.from);
   return (
     <div>
-      <div
-        role="slider"
-        tabIndex={0}
-        aria-label="Timeline: arrow keys move, Enter plays the archive there"
-        aria-valuemin={span.from}
-        aria-valuemax={span.to}
-        aria-valuenow={Math.round(where ?? span.to)}
-        aria-valuetext={timeOfDay(new Date(where ?? span.to))}
-        onClick={(event) => pick(momentUnder(event))}
-        onMouseMove={(event) => setCursor(momentUnder(event))}
+      <div role="slider" tabIndex={0} aria-label="Timeline. Arrow keys move, Page Up and Page Down go to incidents, Enter plays."
+        aria-valuemin={span.from} aria-valuemax={span.to} aria-valuenow={Math.round(where)}
+        aria-valuetext={`${timeOfDay(new Date(where))}, ${describe(segments, gaps, incidents, where)}`}
+        onClick={(event) => {
+          const { moment, withinMs } = under(event);
+          pick(moment, withinMs);
+        }}
+        onMouseMove={(event) => setCursor(under(event).moment)}
         onMouseLeave={() => setCursor(null)}
+        onBlur={() => setCursor(null)}
         onKeyDown={onKeyDown}
-        className="relative h-16 cursor-pointer overflow-hidden rounded-lg border border-line bg-raised"
-      >
-        {gaps.map((gap) => {
-          const box = place(span, gap.started_at, gap.ended_at);
-          return box && <i key={gap.started_at} title={`nothing recorded for ${Math.round(gap.seconds)} s`}
-            className="hatched absolute inset-y-0" style={{ left: `${box.left}%`, width: `${box.width}%` }} />;
-        })}
-        {segments.map((segment) => {
-          const box = place(span, segment.started_at, segment.ended_at);
-          const score = segment.safety_score;
-          return box && <i key={segment.started_at}
-            title={`${timeOfDay(segment.started_at)} · ${segment.state === "recording" ? "being recorded" : `score ${score ?? "not yet known"}`}`}
-            className={`absolute top-7 bottom-2 rounded-sm border-r border-surface ${segment.state === "recording" ? "bg-accent/50" : FILL[scoreTone(score)]}`}
-            style={{ left: `${box.left}%`, width: `${box.width}%` }} />;
-        })}
-        {segments.flatMap((segment) =>
-          segment.incidents.map((incident, n) => {
-            const box = place(span, momentOf(segment, incident.t_start), momentOf(segment, incident.t_end + 0.5));
-            return box && <i key={`${segment.started_at} ${n}`} title={`${words(incident.category)}, severity ${incident.severity}`}
-              className={`absolute top-2 h-4 min-w-1.5 rounded-full ${MARK[severityTone(incident.severity)]}`}
-              style={{ left: `${box.left}%`, width: `${box.width}%` }} />;
-          }),
+        className="relative h-16 cursor-pointer rounded-md bg-raised">
+        <Blocks span={span} segments={segments} gaps={gaps} incidents={incidents} />
+        {playing !== null && playing >= span.from && (
+          <i aria-hidden className="pointer-events-none absolute -inset-y-1 w-0.5 -translate-x-1/2 rounded bg-accent" style={{ left: `${percentOf(playing)}%` }} />
         )}
-        {where !== null && <i className="pointer-events-none absolute inset-y-0 w-px bg-ink" style={{ left: `${percentOf(where)}%` }} />}
         {cursor !== null && (
-          <span className="pointer-events-none absolute bottom-0 rounded bg-ink px-1 text-[11px] text-ground"
-            style={percentOf(cursor) > 50 ? { right: `${100 - percentOf(cursor)}%` } : { left: `${percentOf(cursor)}%` }}>
-            {timeOfDay(new Date(cursor))}
-          </span>
+          <>
+            <i aria-hidden className="pointer-events-none absolute inset-y-0 w-px bg-ink" style={{ left: `${percentOf(cursor)}%` }} />
+            <span aria-hidden className="pointer-events-none absolute bottom-full z-10 mb-1 rounded-md bg-ink px-2 py-1 text-xs whitespace-nowrap text-ground"
+              style={percentOf(cursor) > 50 ? { right: `${100 - percentOf(cursor)}%` } : { left: `${percentOf(cursor)}%` }}>
+              <b className="font-semibold">{timeOfDay(new Date(cursor))}</b>
+              {` · ${describe(segments, gaps, incidents, cursor)}`}
+            </span>
+          </>
         )}
       </div>
       <div aria-hidden className="relative mt-1 h-4 text-[11px] text-quiet">
-        {ticks(span).map((moment) => (
+        {ticks(span).filter((moment) => percentOf(moment) > 2 && percentOf(moment) < 98).map((moment) => (
           <span key={moment} className="absolute -translate-x-1/2" style={{ left: `${percentOf(moment)}%` }}>
             {hourMinute(new Date(moment))}
           </span>
         ))}
       </div>
+      <ul aria-label="Colours" className="mt-2 flex flex-wrap gap-x-4 gap-y-1 text-[11px] text-quiet">
+        {LEGEND.map(([name, look]) => (
+          <li key={name} className="flex items-center gap-1.5">
+            <i aria-hidden className={`size-2.5 rounded-xs ${look}`} />
+            {name}
+          </li>
+        ))}
+      </ul>
     </div>
   );
+}
+
+interface BlocksProps {
+  span: Span;
+  segments: Segment[];
+  gaps: Gap[];
+  incidents: Mark[];
+}
+
+/** What does not move with the pointer, so that a day of short archives is not drawn again for each pixel. */
+const Blocks = memo(function Blocks({ span, segments, gaps, incidents }: BlocksProps) {
+  return (
+    <div aria-hidden className="absolute inset-0 overflow-hidden rounded-md">
+      {gaps.map((gap) => {
+        const box = place(span, gap.started_at, gap.ended_at);
+        return box && <i key={gap.started_at} className="hatched absolute inset-y-0" style={{ left: `${box.left}%`, width: `${box.width}%` }} />;
+      })}
+      {segments.map((segment) => {
+        const box = place(span, segment.started_at, segment.ended_at);
+        const tone = segment.state === "recording" ? "info" : scoreTone(segment.safety_score);
+        return box && (
+          <i key={segment.started_at} className={`absolute top-[45%] bottom-0 border-r border-surface ${FILL[tone]}`}
+            style={{ left: `${box.left}%`, width: `${box.width}%` }} />
+        );
+      })}
+      {incidents.map((mark) => {
+        const { segment, incident } = mark;
+        const box = place(span, momentOf(segment, incident.t_start), momentOf(segment, incident.t_end + 0.5));
+        return box && (
+          <i key={`${mark.moment} ${incident.category}`} className={`absolute top-[12%] h-[22%] min-w-1 rounded-full ${MARK[severityTone(incident.severity)]}`}
+            style={{ left: `${box.left}%`, width: `${box.width}%` }} />
+        );
+      })}
+    </div>
+  );
+});
+
+/** What is at a moment, in words. */
+function describe(segments: Segment[], gaps: Gap[], incidents: Mark[], moment: number): string {
+  const mark = nearest(incidents, moment, 0);
+  if (mark) return `${title(mark.incident.category)}, severity ${mark.incident.severity}`;
+  const found = at(segments, moment)?.segment;
+  if (found?.state === "recording") return "being recorded";
+  if (found) {
+    return found.safety_score === null ? "no score" : `score ${found.safety_score}, ${count(found.incident_count ?? 0, "incident")}`;
+  }
+  const gap = gaps.find((one) => moment >= Date.parse(one.started_at) && moment < Date.parse(one.ended_at));
+  return gap ? `not recorded for ${duration(gap.seconds)}` : "no archive";
 }

@@ -1,10 +1,26 @@
-/** Where things lie on a timeline. Pure. */
-import type { Segment } from "../../api/cameras";
+/** Where things lie on a timeline, and what lies under a pointer. Pure. */
+import type { Incident, Segment } from "../../api/cameras";
 
 export interface Span {
   from: number;
   to: number;
 }
+
+/** A second of an archive. */
+export interface Place {
+  segment: Segment;
+  second: number;
+}
+
+/** An incident and when it began, in ms. */
+export interface Mark {
+  segment: Segment;
+  incident: Incident;
+  moment: number;
+}
+
+/** So much before an incident it is shown, s. */
+export const LEAD_S = 2;
 
 /** Left edge and width in percent of what of [start, end] (ISO) is inside the span; null where nothing is. */
 export function place(span: Span, start: string, end: string): { left: number; width: number } | null {
@@ -15,8 +31,8 @@ export function place(span: Span, start: string, end: string): { left: number; w
   return { left: (100 * (a - span.from)) / whole, width: (100 * (b - a)) / whole };
 }
 
-/** The segment that holds a moment, and the second within it; null in a gap. */
-export function at(segments: Segment[], moment: number): { segment: Segment; second: number } | null {
+/** The archive that holds a moment, and the second within it; null in a gap. */
+export function at(segments: Segment[], moment: number): Place | null {
   for (const segment of segments) {
     const start = Date.parse(segment.started_at);
     if (moment >= start && moment < Date.parse(segment.ended_at)) {
@@ -26,11 +42,60 @@ export function at(segments: Segment[], moment: number): { segment: Segment; sec
   return null;
 }
 
-/** The moment of something inside a segment, as ISO. */
+/** The archive that goes on where this one ends; null where nothing was recorded. */
+export function following(segments: Segment[], segment: Segment): Segment | null {
+  const end = Date.parse(segment.ended_at);
+  const next = segments
+    .filter((other) => Date.parse(other.started_at) > Date.parse(segment.started_at))
+    .sort((a, b) => a.started_at.localeCompare(b.started_at))[0];
+  return next && Date.parse(next.started_at) - end < 5000 ? next : null;
+}
+
+/** The moment of something inside an archive, as ISO. */
 export const momentOf = (segment: Segment, second: number): string =>
   new Date(Date.parse(segment.started_at) + second * 1000).toISOString();
 
-/** Round times for the axis: about six of them. */
+/** All incidents, newest first. */
+export function marks(segments: Segment[]): Mark[] {
+  return segments
+    .flatMap((segment) =>
+      segment.incidents.map((incident) => ({
+        segment,
+        incident,
+        moment: Date.parse(segment.started_at) + incident.t_start * 1000,
+      })),
+    )
+    .sort((a, b) => b.moment - a.moment);
+}
+
+/** Where an incident is played from: a little before it begins. */
+export const leadTo = ({ segment, incident }: Mark): Place => ({
+  segment,
+  second: Math.max(0, incident.t_start - LEAD_S),
+});
+
+/** The incident nearest to a moment, if one is near enough. */
+export function nearest(all: Mark[], moment: number, withinMs: number): Mark | null {
+  let best: Mark | null = null;
+  let bestMs = withinMs;
+  for (const mark of all) {
+    const end = mark.moment + (mark.incident.t_end - mark.incident.t_start) * 1000;
+    const awayMs = Math.max(mark.moment - moment, moment - end, 0);
+    if (awayMs <= bestMs) {
+      best = mark;
+      bestMs = awayMs;
+    }
+  }
+  return best;
+}
+
+/** The next incident after a moment (step 1), or the one before it (step -1). */
+export function neighbour(all: Mark[], moment: number, step: 1 | -1): Mark | null {
+  const beyond = all.filter((mark) => (mark.moment - moment) * step > 0);
+  return (step === 1 ? beyond.at(-1) : beyond[0]) ?? null;
+}
+
+/** Round times for the axis: at most eight of them. */
 export function ticks(span: Span): number[] {
   const minute = 60_000;
   const steps = [5, 10, 15, 30, 60, 120, 180, 240, 360].map((minutes) => minutes * minute);

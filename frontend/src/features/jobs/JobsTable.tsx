@@ -1,13 +1,13 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 
-import { cancelJob, type Job, jobKeys, retryJob } from "../../api/jobs";
+import type { Job } from "../../api/jobs";
 import { type Column, DataTable } from "../../components/DataTable";
 import { Progress } from "../../components/Progress";
 import { Score } from "../../components/Score";
 import { JobBadge } from "../../components/StateBadge";
-import { Button } from "../../components/ui/Button";
 import { dateAndTime, utc } from "../../lib/time";
+import { JobActions } from "./JobActions";
+import { took } from "./job.model";
 
 const COLUMNS: Column<Job>[] = [
   {
@@ -18,50 +18,46 @@ const COLUMNS: Column<Job>[] = [
       </Link>
     ),
   },
-  { head: "Camera", cell: (job) => job.camera_id ?? "–" },
+  {
+    head: "Camera",
+    isEmpty: (job) => job.camera_id === null,
+    cell: (job) =>
+      job.camera_id && (
+        <Link to="/cameras/$id" params={{ id: job.camera_id }} className="hover:underline">{job.camera_id}</Link>
+      ),
+  },
   {
     head: "Archive",
+    wide: true,
     className: "whitespace-nowrap",
+    isEmpty: (job) => job.segment_start === null,
     cell: (job) => job.segment_start && <span title={utc(job.segment_start)}>{dateAndTime(job.segment_start)}</span>,
   },
   { head: "Status", cell: (job) => <JobBadge status={job.status} /> },
-  { head: "Progress", cell: (job) => <State job={job} /> },
-  { head: "Score", cell: (job) => <Score value={job.safety_score} /> },
-  { head: "Incidents", cell: (job) => job.incident_count ?? "–" },
-  { head: "Tries", cell: (job) => `${job.retry_count} of ${job.max_retries}`, className: "whitespace-nowrap text-quiet" },
-  { head: "Worker", cell: (job) => job.worker_id ?? "–", className: "text-quiet" },
-  { head: "", cell: (job) => <JobActions job={job} /> },
+  { head: "Progress", wide: true, isEmpty: (job) => job.status === "completed", cell: (job) => <How job={job} /> },
+  { head: "Score", isEmpty: (job) => job.safety_score === null, cell: (job) => <Score value={job.safety_score} /> },
+  { head: "Incidents", isEmpty: (job) => job.incident_count === null, cell: (job) => job.incident_count ?? "–" },
+  { head: "Took", className: "whitespace-nowrap text-quiet", isEmpty: (job) => took(job) === null, cell: (job) => took(job) ?? "–" },
+  { head: "Worker", wide: true, className: "text-quiet", isEmpty: (job) => job.worker_id === null, cell: (job) => job.worker_id ?? "–" },
+  { head: "", wide: true, className: "text-right", isEmpty: (job) => job.status === "completed", cell: (job) => <JobActions job={job} /> },
 ];
 
 export const JobsTable = ({ jobs }: { jobs: Job[] }) => (
   <DataTable label="Jobs" columns={COLUMNS} rows={jobs} rowKey={(job) => job.id} />
 );
 
-function State({ job }: { job: Job }) {
+/** How a job goes: how far it is, why it failed, or that it will be tried again. */
+function How({ job }: { job: Job }) {
   if (job.status === "processing") return <Progress percent={job.progress} label={job.stage} />;
+  const again = job.retry_count > 0 && job.status === "pending" ? `try ${job.retry_count + 1} of ${job.max_retries + 1}` : null;
   if (job.error_message && job.status !== "completed") {
-    return <p className="max-w-72 text-xs text-bad">{job.error_message}</p>;
+    return (
+      <p className="max-w-72 text-xs">
+        <span className="text-bad">{job.error_message}</span>
+        {again && <span className="text-quiet">{` Next: ${again}.`}</span>}
+      </p>
+    );
   }
-  return <span className="text-xs text-quiet">{job.status === "completed" ? "done" : (job.stage ?? "waiting")}</span>;
-}
-
-export function JobActions({ job }: { job: Job }) {
-  const cache = useQueryClient();
-  const act = useMutation({
-    mutationFn: (action: (id: number) => Promise<unknown>) => action(job.id),
-    onSettled: () => cache.invalidateQueries({ queryKey: jobKeys.all }),
-  });
-  const running = job.status === "pending" || job.status === "processing";
-  const ended = job.status === "failed" || job.status === "cancelled";
-  return (
-    <span className="flex items-center gap-2">
-      {running && (
-        <Button disabled={act.isPending || job.cancel_requested} onClick={() => act.mutate(cancelJob)}>
-          {job.cancel_requested ? "Stopping…" : "Cancel"}
-        </Button>
-      )}
-      {ended && <Button disabled={act.isPending} onClick={() => act.mutate(retryJob)}>Try again</Button>}
-      {act.error && <span role="alert" className="text-xs text-bad">{act.error.message}</span>}
-    </span>
-  );
+  if (job.status === "completed") return <span className="text-xs text-quiet">done</span>;
+  return <span className="text-xs text-quiet">{again ?? (job.status === "pending" ? "waits for a worker" : "–")}</span>;
 }

@@ -11,17 +11,18 @@ import { ago, utc } from "../../lib/time";
 export function WorkersTable({ workers }: { workers: Worker[] }) {
   const now = useNow(1000);
   const columns: Column<Worker>[] = [
-    { head: "Worker", cell: (worker) => <span className="font-medium">{worker.name}</span> },
+    { head: "Worker", wide: true, cell: (worker) => <span className="font-medium">{worker.name}</span> },
     { head: "State", cell: (worker) => <WorkerBadge state={worker.state} /> },
     {
       head: "Now",
+      wide: true,
       cell: (worker) =>
         worker.current_jobs.length === 0 ? (
           <span className="text-quiet">{worker.alive ? "idle" : "–"}</span>
         ) : (
           worker.current_jobs.map((job) => (
-            <div key={job.id} className="flex items-center gap-3">
-              <Link to="/jobs/$id" params={{ id: String(job.id) }} className="text-accent underline">{`#${job.id}`}</Link>
+            <div key={job.id} className="flex items-center gap-3 text-left">
+              <Link to="/jobs/$id" params={{ id: String(job.id) }} className="text-accent hover:underline">{`#${job.id}`}</Link>
               <Progress percent={job.progress} label={job.stage} />
             </div>
           ))
@@ -33,7 +34,7 @@ export function WorkersTable({ workers }: { workers: Worker[] }) {
     },
     { head: "Done", cell: (worker) => worker.jobs_done },
     { head: "Failed", cell: (worker) => worker.jobs_failed },
-    { head: "Host", cell: (worker) => `${worker.hostname}, pid ${worker.pid}`, className: "text-quiet" },
+    { head: "Host", wide: true, cell: (worker) => `${worker.hostname}, pid ${worker.pid}`, className: "text-quiet" },
     {
       head: "Heard of",
       cell: (worker) => <span title={utc(worker.heartbeat_at)}>{`${ago(worker.heartbeat_at, now)} ago`}</span>,

@@ -1,0 +1,45 @@
+import type { CameraState } from "../../api/cameras";
+import { Button } from "../../components/ui/Button";
+import { Icon } from "../../components/ui/Icon";
+import type { LiveReport } from "../../player/attach-live";
+
+/** What an empty picture means, by the camera's state. */
+const WAITING: Record<CameraState, string> = {
+  starting: "The camera is starting…",
+  live: "Connecting…",
+  stalled: "The source sends no pictures",
+  reconnecting: "Reconnecting to the source…",
+  failed: "The source cannot be recorded",
+  stopped: "Switched off",
+};
+
+const BAR_BUTTON = "!text-white hover:!bg-white/20";
+
+/** Stands over a live picture that does not move, and says why. */
+export function LiveMessage({ state, report }: { state: CameraState; report: LiveReport }) {
+  if (report.status === "playing" || report.status === "paused") return null;
+  return (
+    <p role="status" className="pointer-events-none absolute inset-0 grid place-items-center bg-black/45 p-4 text-center text-sm text-white">
+      {WAITING[state]}
+    </p>
+  );
+}
+
+/** The controls of a large live view: pause, how far behind live, full screen. */
+export function LiveBar({ report, toggle }: { report: LiveReport; toggle: () => void }) {
+  const isPaused = report.status === "paused";
+  return (
+    <div className="absolute inset-x-0 bottom-0 flex items-center gap-2 bg-gradient-to-t from-black/75 to-transparent px-3 pt-8 pb-2 text-white">
+      <Button look="quiet" icon={isPaused ? "play" : "pause"} className={BAR_BUTTON} aria-label={isPaused ? "Go on, live" : "Pause"} onClick={toggle} />
+      <span className="flex items-center gap-1.5 text-sm">
+        <Icon name="live" className={`size-4 ${report.status === "playing" ? "text-red-400" : "text-white/50"}`} />
+        {report.latencyS === null ? (isPaused ? "Paused" : "Live") : `${report.latencyS.toFixed(1)} s behind live`}
+      </span>
+      <Button look="quiet" icon="expand" className={`ml-auto ${BAR_BUTTON}`} aria-label="Full screen"
+        onClick={(event) => {
+          if (document.fullscreenElement) void document.exitFullscreen();
+          else void event.currentTarget.closest("[data-stage]")?.requestFullscreen();
+        }} />
+    </div>
+  );
+}
