@@ -5,7 +5,7 @@ pip=$1
 version=$(sed -n 's/^torch==//p' requirements.txt)
 vision=$(sed -n 's/^torchvision==//p' requirements.txt)
 echo "Installing torch $version and torchvision $vision: about 200 MB to download for a CPU build,"
-echo "but 2.5 GB for the CUDA build that Linux gets by default. For the CPU build set TORCH_INDEX_URL"
+echo "several GB for the CUDA build that Linux gets by default. For the CPU build set TORCH_INDEX_URL"
 echo "to the CPU index named on PyTorch's 'Get started' page, then run make again."
 if [ -n "$TORCH_INDEX_URL" ]; then
     "$pip" install --quiet --index-url "$TORCH_INDEX_URL" "torch==$version" "torchvision==$vision"
