@@ -14,7 +14,6 @@ from pathlib import Path
 import structlog
 
 from backend.media.archive import ArchiveFile, FinishedSegment, list_archives, remove_archive
-from backend.media.faults import StreamFault
 from backend.media.probe import ProbeError, probe_file
 
 log = structlog.get_logger(__name__)
@@ -25,8 +24,8 @@ async def salvage_segments(
 ) -> list[FinishedSegment]:
     """The segments in a folder whose names are not known, oldest first, with their true length.
 
-    A file without a single readable picture is deleted. One that cannot be looked at just now is
-    left alone, for the next call.
+    An empty file is deleted. One that cannot be read is left alone: its owner sets it aside when it
+    looks at the folder the next time, since footage cannot be shot twice.
     """
     found: list[FinishedSegment] = []
     for file in await asyncio.to_thread(list_archives, folder):
@@ -38,25 +37,18 @@ async def salvage_segments(
 
 
 async def _salvage(file: ArchiveFile) -> FinishedSegment | None:
+    if file.size_bytes == 0:
+        await asyncio.to_thread(remove_archive, file.path)
+        return None
     try:
-        if file.size_bytes == 0:
-            raise ProbeError(StreamFault.NO_VIDEO)
         probed = await probe_file(file.path)
     except ProbeError as error:
-        if error.fault is not StreamFault.NO_VIDEO:
-            log.warning(
-                "archive cannot be looked at",
-                action="archive.unreadable",
-                name=file.path.name,
-                fault=error.fault,
-            )
-            return None
         log.warning(
-            "archive without pictures is deleted",
-            action="archive.empty",
+            "archive cannot be read, left for a later look",
+            action="archive.unreadable",
             name=file.path.name,
+            fault=error.fault,
             size_bytes=file.size_bytes,
         )
-        await asyncio.to_thread(remove_archive, file.path)
         return None
     return FinishedSegment(file.path, file.started_at, probed.duration_s or 0.0, file.size_bytes)

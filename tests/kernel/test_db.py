@@ -275,3 +275,12 @@ def test_what_is_worth_trying_again_is_told_from_what_is_not() -> None:
     assert not is_transient(error(Exception(1064, "syntax")))
     assert is_disconnect(PoolTimeout("QueuePool limit reached"))
     assert not is_disconnect(ValueError())
+
+
+def test_a_postgresql_that_is_starting_up_is_away_and_a_wrong_statement_is_not() -> None:
+    class Refusal(Exception):
+        def __init__(self, sqlstate: str) -> None:
+            self.sqlstate = sqlstate
+
+    for sqlstate, is_away in {"57P03": True, "57P01": True, "53300": True, "42703": False}.items():
+        assert is_disconnect(DBAPIError("SELECT 1", {}, Refusal(sqlstate))) is is_away

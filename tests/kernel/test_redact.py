@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import quote
 
 import pytest
@@ -78,3 +79,19 @@ def test_a_url_is_known_to_hold_credentials() -> None:
     assert has_credentials("rtsp://a:b@c/d")
     assert has_credentials("http://c/d?token=abcdefgh")
     assert not has_credentials("rtsp://c/d")
+
+
+@pytest.mark.parametrize("piece", ["x", "a-b_", "http", "token"])
+def test_a_megabyte_without_a_space_is_no_work(piece: str) -> None:
+    """A program that floods its log must not hold the loop that reads it."""
+    line = piece * (1_000_000 // len(piece))
+    begun = time.process_time()
+    assert redact(line) == line
+    assert time.process_time() - begun < 10  # it was minutes
+
+
+@pytest.mark.parametrize(
+    "name", ["passwd", "pw", "access_token", "user_pwd", "loginpas", "api-key", "x_secret"]
+)
+def test_parameters_that_sound_secret_are_masked(name: str) -> None:
+    assert redact(f"http://cam/x?a=1&{name}=hunter22&b=2") == f"http://cam/x?a=1&{name}={MASK}&b=2"

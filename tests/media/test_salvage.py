@@ -34,9 +34,9 @@ async def test_unknown_segments_come_back_with_their_true_length(folder: Path) -
     assert segment.size_bytes == segment.path.stat().st_size
 
 
-async def test_what_holds_no_picture_is_deleted_and_nothing_else(folder: Path) -> None:
+async def test_only_an_empty_file_is_deleted(folder: Path) -> None:
     await salvage_segments(folder, known=set())
-    assert sorted(path.name for path in folder.iterdir()) == [OLD, NEW, "notes.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == [OLD, NEW, BROKEN, "notes.txt"]
 
 
 async def test_older_segments_can_be_left_alone(folder: Path) -> None:
