@@ -1,3 +1,4 @@
+import { sentence } from "../lib/format";
 import { EmptyState } from "./EmptyState";
 import { Button } from "./ui/Button";
 
@@ -6,7 +7,7 @@ export function ErrorState({ error, onRetry }: { error: Error; onRetry: () => vo
   return (
     <div role="alert">
       <EmptyState icon="alert" title="This could not be loaded">
-        <p>{error.message}</p>
+        <p>{sentence(error.message)}</p>
         <Button onClick={onRetry}>Try again</Button>
       </EmptyState>
     </div>

@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import type { SubmitEvent } from "react";
 
 import { logIn, type Session } from "../api/operations";
+import { sentence } from "../lib/format";
 import { Button } from "./ui/Button";
 import { Field, INPUT } from "./ui/Field";
 import { useTitle } from "./useTitle";
@@ -34,7 +35,7 @@ export function LoginForm({ session }: { session: Session }) {
             <Field label="Password" hint="The one that the server was started with, VAP_ADMIN_PASSWORD.">
               <input name="password" type="password" required autoFocus autoComplete="current-password" className={INPUT} />
             </Field>
-            {login.error && <p role="alert" className="text-sm text-bad">{login.error.message}</p>}
+            {login.error && <p role="alert" className="text-sm text-bad">{sentence(login.error.message)}</p>}
             <Button type="submit" look="primary" disabled={login.isPending} className="w-full">
               {login.isPending ? "Logging in…" : "Log in"}
             </Button>

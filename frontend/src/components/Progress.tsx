@@ -7,7 +7,7 @@ export function Progress({ percent, label }: { percent: number; label: string | 
         <div className="h-full rounded-full bg-accent transition-[width] duration-300" style={{ width: `${percent}%` }} />
       </div>
       <p className="mt-1 flex gap-2 text-xs text-quiet">
-        <span>{`${percent} %`}</span>
+        <span className="whitespace-nowrap">{`${percent} %`}</span>
         {label && <span className="truncate" title={label}>{label}</span>}
       </p>
     </div>

@@ -32,3 +32,7 @@ export const count = (number: number, thing: string): string => `${number} ${thi
 
 /** "near_miss" -> "Near miss" */
 export const title = (name: string): string => words(name).replace(/^./, (first) => first.toUpperCase());
+
+/** The server's "unreachable: The source cannot be reached." -> "The source cannot be reached." */
+export const sentence = (reason: string): string =>
+  reason.replace(/^[a-z_]+: (?=\S)/, "").replace(/^./, (first) => first.toUpperCase());

@@ -2,11 +2,19 @@
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const shortDay = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
 
 export const timeOfDay = (iso: string | Date): string => clock.format(new Date(iso));
 export const hourMinute = (iso: string | Date): string => minute.format(new Date(iso));
 export const dateAndTime = (iso: string | Date): string => `${day.format(new Date(iso))}, ${timeOfDay(iso)}`;
+
+/** The time of day, with the day before it unless that is today's. */
+export function timeOrDay(iso: string, now: number): string {
+  const then = new Date(iso);
+  return then.toDateString() === new Date(now).toDateString() ? timeOfDay(then) : `${shortDay.format(then)}, ${timeOfDay(then)}`;
+}
+
 export const utc = (iso: string): string => `${new Date(iso).toISOString().replace("T", " ").slice(0, 19)} UTC`;
 
 /** How long ago, coarse: "12 s", "5 min", "3 h", "2 d". */

@@ -5,7 +5,7 @@
  * A playlist that is not there yet (the camera starts) and every other fatal error end in the same way:
  * the player is built anew, ever more calmly, until pictures move again.
  */
-import Hls from "hls.js";
+import Hls from "hls.js/light";
 
 import { isHung, LIVE_MAX_LATENCY_S, LIVE_SYNC_S, rebuildDelay, seekTarget, type Stand, watch } from "./live-edge";
 

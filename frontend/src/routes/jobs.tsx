@@ -64,7 +64,7 @@ function StatusTabs({ search }: { search: Search }) {
     <nav aria-label="Status" className="mb-3 flex flex-wrap gap-0.5">
       {[undefined, ...JOB_STATUSES].map((status) => (
         <Link key={status ?? "all"} to="/jobs" search={{ status, camera_id: search.camera_id }} className={look(search.status === status)}
-          aria-current={search.status === status ? "true" : undefined}>
+          activeOptions={{ exact: true, includeSearch: true }}>
           {status ? status.replace(/^./, (first) => first.toUpperCase()) : "All"}
           {status && !search.camera_id && health.data?.queue && <span className="text-xs text-quiet">{number(status)}</span>}
         </Link>

@@ -3,8 +3,9 @@ import { Link } from "@tanstack/react-router";
 import type { Segment } from "../../api/cameras";
 import type { JobStatus } from "../../api/jobs";
 import { Score } from "../../components/Score";
+import { useNow } from "../../components/useNow";
 import { bytes, count } from "../../lib/format";
-import { timeOfDay, utc } from "../../lib/time";
+import { timeOfDay, timeOrDay, utc } from "../../lib/time";
 import type { Place } from "./timeline.model";
 
 const MOST_SHOWN = 120;
@@ -24,6 +25,7 @@ interface Props {
 
 /** Archives, newest first, with the one that is being recorded. */
 export function ArchiveList({ segments, playing, onPlay }: Props) {
+  const now = useNow(60_000);
   if (segments.length === 0) return <p className="px-4 py-8 text-center text-sm text-quiet">No archives in this time.</p>;
   return (
     <ul className="divide-y divide-line">
@@ -32,7 +34,7 @@ export function ArchiveList({ segments, playing, onPlay }: Props) {
           <button type="button" onClick={() => onPlay({ segment, second: 0 })} aria-label={`Play the archive of ${timeOfDay(segment.started_at)}`}
             className="min-w-0 flex-1 py-2 pl-4 text-left focus-visible:-outline-offset-2">
             <span className="block text-sm" title={utc(segment.started_at)}>
-              {`${timeOfDay(segment.started_at)} – ${segment.state === "recording" ? "now" : timeOfDay(segment.ended_at)}`}
+              {`${timeOrDay(segment.started_at, now)} – ${segment.state === "recording" ? "now" : timeOfDay(segment.ended_at)}`}
             </span>
             <span className="block text-xs text-quiet">{`${describe(segment)} · ${bytes(segment.size_bytes)}`}</span>
           </button>

@@ -6,7 +6,7 @@ import { type Camera, latestQuery } from "../../api/cameras";
 import { Score } from "../../components/Score";
 import { CameraBadge } from "../../components/StateBadge";
 import { useNow } from "../../components/useNow";
-import { count } from "../../lib/format";
+import { count, sentence } from "../../lib/format";
 import { ago, utc } from "../../lib/time";
 import { LivePlayer } from "../../player/LivePlayer";
 import { LiveMessage } from "./LiveOverlay";
@@ -40,7 +40,7 @@ export function CameraTile({ camera }: { camera: Camera }) {
             <span>{`for ${ago(camera.state_since, now)}`}</span>
             {camera.state === "live" && latency !== null && <span>{`· ${latency.toFixed(1)} s behind live`}</span>}
           </p>
-          {camera.state_reason && <p className="mt-1.5 text-xs text-warn">{camera.state_reason}</p>}
+          {camera.state_reason && <p className="mt-1.5 text-xs text-warn">{sentence(camera.state_reason)}</p>}
         </div>
         <div className="shrink-0 text-right">
           <p>

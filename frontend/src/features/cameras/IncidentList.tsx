@@ -1,7 +1,8 @@
 import type { Segment } from "../../api/cameras";
 import { SeverityBadge } from "../../components/SeverityBadge";
+import { useNow } from "../../components/useNow";
 import { percent } from "../../lib/format";
-import { duration, timeOfDay, utc } from "../../lib/time";
+import { duration, timeOrDay, utc } from "../../lib/time";
 import { leadTo, marks, momentOf, type Place } from "./timeline.model";
 
 const MOST_SHOWN = 200;
@@ -13,6 +14,7 @@ interface Props {
 
 /** Incidents, newest first; each plays its archive a little before it begins. */
 export function IncidentList({ segments, onPlay }: Props) {
+  const now = useNow(60_000);
   const all = marks(segments);
   if (all.length === 0) {
     return (
@@ -33,7 +35,7 @@ export function IncidentList({ segments, onPlay }: Props) {
               onClick={() => onPlay(leadTo(mark))}>
               <span className="flex items-center gap-2">
                 <SeverityBadge category={incident.category} severity={incident.severity} />
-                <span className="ml-auto text-xs" title={utc(moment)}>{timeOfDay(moment)}</span>
+                <span className="ml-auto text-xs" title={utc(moment)}>{timeOrDay(moment, now)}</span>
               </span>
               <span className="mt-1 block text-xs text-quiet">
                 {`severity ${incident.severity} of 4 · ${percent(incident.confidence)} confident · ${duration(Math.max(1, incident.t_end - incident.t_start))}`}

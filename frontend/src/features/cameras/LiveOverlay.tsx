@@ -1,7 +1,7 @@
 import type { CameraState } from "../../api/cameras";
 import { Button } from "../../components/ui/Button";
 import { Icon } from "../../components/ui/Icon";
-import type { LiveReport } from "../../player/attach-live";
+import type { LiveReport, LiveStatus } from "../../player/attach-live";
 
 /** What an empty picture means, by the camera's state. */
 const WAITING: Record<CameraState, string> = {
@@ -11,6 +11,13 @@ const WAITING: Record<CameraState, string> = {
   reconnecting: "Reconnecting to the source…",
   failed: "The source cannot be recorded",
   stopped: "Switched off",
+};
+
+const BAR_TEXT: Record<LiveStatus, (latencyS: number | null) => string> = {
+  connecting: () => "Not connected yet",
+  playing: (latencyS) => (latencyS === null ? "Live" : `${latencyS.toFixed(1)} s behind live`),
+  waiting: () => "Waiting for pictures",
+  paused: () => "Paused",
 };
 
 const BAR_BUTTON = "!text-white hover:!bg-white/20";
@@ -33,7 +40,7 @@ export function LiveBar({ report, toggle }: { report: LiveReport; toggle: () => 
       <Button look="quiet" icon={isPaused ? "play" : "pause"} className={BAR_BUTTON} aria-label={isPaused ? "Go on, live" : "Pause"} onClick={toggle} />
       <span className="flex items-center gap-1.5 text-sm">
         <Icon name="live" className={`size-4 ${report.status === "playing" ? "text-red-400" : "text-white/50"}`} />
-        {report.latencyS === null ? (isPaused ? "Paused" : "Live") : `${report.latencyS.toFixed(1)} s behind live`}
+        {BAR_TEXT[report.status](report.latencyS)}
       </span>
       <Button look="quiet" icon="expand" className={`ml-auto ${BAR_BUTTON}`} aria-label="Full screen"
         onClick={(event) => {

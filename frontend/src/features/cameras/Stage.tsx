@@ -1,11 +1,12 @@
 import type { ReactNode } from "react";
 
-import type { Camera } from "../../api/cameras";
+import type { Camera, Segment } from "../../api/cameras";
 import { Score } from "../../components/Score";
 import { CameraBadge } from "../../components/StateBadge";
 import { Button } from "../../components/ui/Button";
 import { Icon } from "../../components/ui/Icon";
 import { useNow } from "../../components/useNow";
+import { sentence } from "../../lib/format";
 import { ago, dateAndTime, utc } from "../../lib/time";
 import { ArchivePlayer, type Seek } from "../../player/ArchivePlayer";
 import { LivePlayer } from "../../player/LivePlayer";
@@ -27,13 +28,17 @@ interface Props {
 
 const ignore = () => undefined;
 
+/** A file that still grows gets another address each time, or the browser keeps its old length. */
+const archiveUrl = ({ state, video_url, size_bytes }: Segment) =>
+  state === "recording" ? `${video_url}?size=${size_bytes}` : video_url;
+
 /** The picture of one camera: live, or an archive in the same place, and what it is. */
 export function Stage({ camera, playing, moment, onMoment, onEnded, onLive }: Props) {
   return (
     <section aria-label="Video" className="overflow-hidden rounded-xl border border-line bg-surface">
-      <div data-stage className="aspect-video max-h-[60dvh] w-full bg-black">
+      <div data-stage className="aspect-video max-h-[62dvh] w-full bg-black">
         {playing ? (
-          <ArchivePlayer src={playing.segment.video_url} seek={playing.seek} label={`${camera.name}, archive`} onEnded={onEnded}
+          <ArchivePlayer src={archiveUrl(playing.segment)} seek={playing.seek} label={`${camera.name}, archive`} onEnded={onEnded}
             onTime={(second) => onMoment(Date.parse(playing.segment.started_at) + second * 1000)}
             failed={<p>This archive cannot be played. Perhaps it was deleted meanwhile.</p>} />
         ) : camera.enabled ? (
@@ -84,7 +89,7 @@ function StateLine({ camera }: { camera: Camera }) {
     <>
       <CameraBadge state={camera.state} title={`since ${utc(camera.state_since)}`} />
       <span className="text-quiet">{`for ${ago(camera.state_since, now)}`}</span>
-      {camera.state_reason && <span className="text-warn">{camera.state_reason}</span>}
+      {camera.state_reason && <span className="text-warn">{sentence(camera.state_reason)}</span>}
       {probe && (
         <span className="ml-auto text-xs text-quiet">
           {`${probe.codec.toUpperCase()} · ${probe.width} × ${probe.height}${probe.fps ? ` · ${probe.fps.toFixed(0)} fps` : ""} · ${probe.transcoded ? "transcoded" : "copied as it is"}`}

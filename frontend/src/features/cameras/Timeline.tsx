@@ -23,6 +23,8 @@ const LEGEND: [string, string][] = [
 ];
 const STEPS = 240;
 const NEAR_PX = 6;
+/** Archives wider than this, in percent, are set apart; a line between narrower ones would hide them. */
+const SEPARATE_FROM = 0.6;
 
 interface Props {
   span: Span;
@@ -134,15 +136,15 @@ const Blocks = memo(function Blocks({ span, segments, gaps, incidents }: BlocksP
         const box = place(span, gap.started_at, gap.ended_at);
         return box && <i key={gap.started_at} className="hatched absolute inset-y-0" style={{ left: `${box.left}%`, width: `${box.width}%` }} />;
       })}
-      {segments.map((segment) => {
+      {worstLast(segments).map((segment) => {
         const box = place(span, segment.started_at, segment.ended_at);
         const tone = segment.state === "recording" ? "info" : scoreTone(segment.safety_score);
         return box && (
-          <i key={segment.started_at} className={`absolute top-[45%] bottom-0 border-r border-surface ${FILL[tone]}`}
+          <i key={segment.started_at} className={`absolute top-[45%] bottom-0 min-w-px ${box.width > SEPARATE_FROM ? "border-r border-surface" : ""} ${FILL[tone]}`}
             style={{ left: `${box.left}%`, width: `${box.width}%` }} />
         );
       })}
-      {incidents.map((mark) => {
+      {mildFirst(incidents).map((mark) => {
         const { segment, incident } = mark;
         const box = place(span, momentOf(segment, incident.t_start), momentOf(segment, incident.t_end + 0.5));
         return box && (
@@ -153,6 +155,11 @@ const Blocks = memo(function Blocks({ span, segments, gaps, incidents }: BlocksP
     </div>
   );
 });
+
+/** Where a day is narrow, the worst lies on top. */
+const worstLast = (segments: Segment[]): Segment[] =>
+  [...segments].sort((a, b) => (b.safety_score ?? 101) - (a.safety_score ?? 101));
+const mildFirst = (incidents: Mark[]): Mark[] => [...incidents].sort((a, b) => a.incident.severity - b.incident.severity);
 
 /** What is at a moment, in words. */
 function describe(segments: Segment[], gaps: Gap[], incidents: Mark[], moment: number): string {
