@@ -305,7 +305,8 @@ class SceneSettings(Group):
         None,
         alias="DETECTOR_WEIGHTS",
         description="YOLO weights (.pt, .onnx, an OpenVINO folder, .engine) for all cameras but the"
-        " demo camera (default: yolo11n.pt where ultralytics can fetch it).",
+        " demo camera; `none` for motion only (default: yolo11n.pt where ultralytics can"
+        " fetch it).",
     )
     detector_device: str = Field(
         "auto",
