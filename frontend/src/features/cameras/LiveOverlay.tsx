@@ -25,9 +25,10 @@ const BAR_BUTTON = "!text-white hover:!bg-white/20";
 /** Stands over a live picture that does not move, and says why. */
 export function LiveMessage({ state, report }: { state: CameraState; report: LiveReport }) {
   if (report.status === "playing" || report.status === "paused") return null;
+  const broke = state === "live" && report.status === "waiting";
   return (
     <p role="status" className="pointer-events-none absolute inset-0 grid place-items-center bg-black/45 p-4 text-center text-sm text-white">
-      {WAITING[state]}
+      {broke ? "The picture stopped; going on as soon as it comes…" : WAITING[state]}
     </p>
   );
 }
