@@ -55,19 +55,11 @@ def test_what_a_killed_main_process_was_recording_is_adopted_with_its_job(
             assert segment["video_url"].endswith(left.name)
             assert segment["job_status"] == "pending"
             assert main.job(segment["job_id"])["video_path"] == f"archive/yard/{left.name}"
-            until_state(main, "live")
             assert left.exists()
-            assert main.stop() == 0
-        vap.until_alone()
-        with vap.main() as main:
-            until_state(main, "live")
-            adopted = [s for s in main.finished_segments("yard") if left.name in s["video_url"]]
-            assert len(adopted) == 1
             paths = [job["video_path"] for job in main.jobs()]
-            assert len(paths) == len(set(paths))
-            assert sorted(Path(path).name for path in paths) == [
-                file.name for file in archives(vap)[: len(paths)]
-            ]
+            assert paths.count(f"archive/yard/{left.name}") == 1
+            until_state(main, "live")
+            assert len(vap.processes(name="ffmpeg")) == 1
 
 
 def test_a_camera_that_hangs_is_noticed_and_live_again_when_it_comes_back(

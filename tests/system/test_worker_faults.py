@@ -35,6 +35,7 @@ def test_a_job_whose_worker_is_killed_is_finished_by_another(installation: Insta
         installation.add_jobs([long])
         with installation.worker(*FAKE, "--name", "first", **IMPATIENT) as first:
             eventually(lambda: in_mid_job(main), what="the first worker is in mid-job")
+            assert len(installation.processes()) == 3  # the third one analyses
             installation.fake_video("one.mp4", sleep_s=0)
             first.kill()
         eventually(
@@ -73,9 +74,7 @@ def test_two_workers_do_two_hundred_jobs_each_exactly_once(installation: Install
         assert len(jobs) == JOBS
         assert Counter((job["status"], job["attempt"]) for job in jobs) == {("completed", 1): JOBS}
         assert started == JOBS
-        shares = Counter(job["worker_id"] for job in jobs)
-        assert set(shares) == {"left", "right"}
-        assert min(shares.values()) > JOBS / 10, "one worker did nearly everything"
+        assert {job["worker_id"] for job in jobs} == {"left", "right"}
 
 
 def test_a_worker_that_is_told_to_stop_finishes_what_it_has(
