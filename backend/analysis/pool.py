@@ -267,7 +267,8 @@ class AnalysisPool:
     async def _kill(self, child: _Child) -> None:
         child.doomed = True
         child.process.kill()
-        log.warning("analysis child killed", action="analysis.child_killed", pid=child.process.pid)
+        say = log.info if self._closed else log.warning
+        say("analysis child killed", action="analysis.child_killed", pid=child.process.pid)
         await child.gone.wait()
 
 
