@@ -1,8 +1,8 @@
 """The real programs, run as an operator runs them: run.py and analysis_worker.py in a DATA_DIR.
 
 For system tests and benchmarks. Each program has a log file of its own, is stopped with real
-signals, and must leave no process behind: every process that has the installation's folder in its
-environment, its arguments or as its working directory belongs to it, whoever its parent is now.
+signals, and must leave no process behind: every process that works in the installation's folder
+belongs to it, whoever its parent is now. (Programs are started there, and hand it on.)
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ class Installation:
     """A DATA_DIR, a database and settings, and the programs that run on them."""
 
     def __init__(self, folder: Path, *, database: str | None = None, **settings: str) -> None:
-        self.folder = folder
-        self.data_dir = folder / "data"
+        self.folder = folder.resolve()
+        self.data_dir = self.folder / "data"
         self._database_url = database
         self._logs = 0
         self._settings = {
@@ -271,13 +271,8 @@ class Installation:
         return {**kept, **self._settings, **settings}
 
     def _owns(self, process: psutil.Process, name: str) -> bool:
-        folder = str(self.data_dir)
         with suppress(psutil.Error):
-            if not process.name().startswith(name) or process.status() == psutil.STATUS_ZOMBIE:
+            if process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith(name):
                 return False
-            if any(folder in argument for argument in process.cmdline()):
-                return True
-            if process.cwd().startswith(folder):
-                return True
-            return process.environ().get("DATA_DIR") == folder
+            return Path(process.cwd()).is_relative_to(self.folder)
         return False
