@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def program(folder: Path, name: str, *arguments: str, **settings: str) -> Iterat
         yield
     finally:
         process.terminate()
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # told twice: hand running jobs back at once
         process.wait(30)
 
 
