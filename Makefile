@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PAGE := frontend/dist/index.html
 WORKERS ?= 1
+# how many files of tests run at the same time; `make test TEST_PROCESSES=0` runs them one by one
+TEST_PROCESSES ?= auto
 
 export PYTHONUNBUFFERED := 1
 
@@ -20,7 +22,7 @@ run: doctor $(STAMPS)/product $(PAGE) ## set up what is missing, then start VAP 
 	@$(BIN)/python -m scripts.run --workers $(WORKERS)
 
 test: doctor $(STAMPS)/tools $(PAGE) ## run the tests with what this machine offers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: doctor $(STAMPS)/tools frontend/node_modules/.stamp ## format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
