@@ -3,7 +3,7 @@
 
 import sys
 
-from backend.main import main
+from backend.program import main
 
 if __name__ == "__main__":
     sys.exit(main())

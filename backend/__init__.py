@@ -4,12 +4,14 @@ A main process that never analyses and workers that never serve, joined by one j
 
 Imports go downwards only; `make check` holds it:
 
-    main | worker | tables      composition roots: wire everything; nobody imports them
+    program                     run.py: options, refusals, exit codes
+    main | worker | tables      composition roots: wire everything
     operations                  health, metrics, event stream: read across the domains
-    monitoring                  cameras, live view, archives, scene analysis of each archive
+    monitoring | speech         cameras, archives, incidents; videos that are listened to
     jobs | analysis             the one queue; the analysers (neither knows the other)
     events                      the outbox: what happened, in the transaction of its cause
-    media | findings            ffmpeg and video files; pure result types
+    callbacks | media | findings
+                                who is told; ffmpeg, video files, downloads; pure result types
     kernel                      database, lifecycle, errors, http, clock: no product word in here
     settings                    the only reader of the environment
 """

@@ -1,42 +1,45 @@
-"""Composition root of `run.py`: settings, services, routes, schedules, signals.
-
-Exit codes: 0 stopped as asked, 2 a wrong setting or option, 3 a database of another schema version,
-4 another main process works in this DATA_DIR, 5 the database cannot be reached, 6 the port is
-taken, 130 Ctrl-C while it migrated.
-"""
+"""Composition root of the main process: services, routes, schedules, each built once."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import structlog
-import uvloop
 from fastapi import FastAPI
 
+from backend.callbacks.posting import Poster
+from backend.callbacks.routes import router as callbacks_router
+from backend.callbacks.sender import PLACES, CallbackSender
+from backend.callbacks.service import CALLBACKS, Callbacks
+from backend.callbacks.signing import Signer
+from backend.callbacks.targets import CallbackTargets
 from backend.events.outbox import Outbox, delete_old_events
 from backend.events.stream import EventStream
+from backend.jobs.callbacks import JobCallbacks
 from backend.jobs.routes import router as jobs_router
 from backend.jobs.service import JobQueue
 from backend.jobs.workers import WorkerRegistry
 from backend.kernel.auth import Gate, session_key
 from backend.kernel.clock import SystemClock
 from backend.kernel.db import Database, configured_url, is_disconnect
-from backend.kernel.errors import Unavailable
 from backend.kernel.http import install_errors
 from backend.kernel.lifecycle import Supervisor
-from backend.kernel.logs import configure_logs
+from backend.kernel.net import UrlPolicy
 from backend.kernel.nudge import EVENTS, NudgeListener, Nudges
-from backend.kernel.redact import redact
-from backend.kernel.schema_version import SchemaMismatch, check_schema, is_empty, upgrade_schema
 from backend.media.ffmpeg import Ffmpeg, find_ffmpeg
+from backend.monitoring.analyses.breakers import Breakers
+from backend.monitoring.analyses.routes import router as analyses_router
+from backend.monitoring.analyses.service import SceneReports
+from backend.monitoring.analyses.spending import Spending
+from backend.monitoring.analyses.trials import Trials
 from backend.monitoring.cameras.routes import router as cameras_router
 from backend.monitoring.cameras.service import CameraService
+from backend.monitoring.incidents.routes import router as incidents_router
+from backend.monitoring.incidents.service import IncidentService
 from backend.monitoring.recording.live import LiveViews
 from backend.monitoring.recording.recorders import CameraSupervision
 from backend.monitoring.recording.retention import Retention
@@ -51,34 +54,49 @@ from backend.operations.metrics import Metrics
 from backend.operations.routes import SWAGGER_FILES
 from backend.operations.routes import router as operations_router
 from backend.operations.schedules import Repeated, Schedules
-from backend.operations.serving import (
-    AnotherMainProcess,
-    PortTaken,
-    Server,
-    bind,
-    hold_lock,
-    page_address,
-)
 from backend.operations.ui import PageFiles
 from backend.operations.vitals import Vitals
-from backend.settings import Settings, SettingsError, load_settings
+from backend.settings import (
+    CallbackSettings,
+    ServerSettings,
+    Settings,
+    SettingsError,
+)
+from backend.speech.limits import RequestLimit
+from backend.speech.results import MlResults
+from backend.speech.routes import ML_RESULTS, MOST_CONTRACT_BYTES, PROCESS_VIDEO, UPLOADS
+from backend.speech.routes import contract as contract_router
+from backend.speech.routes import router as speech_router
+from backend.speech.service import SpeechService
+from backend.speech.states import error_code
+from backend.speech.uploads import BLOCK_BYTES, Uploads
 from backend.version import __version__
 
-log = structlog.get_logger(__name__)
-
-OK, BAD_USAGE, WRONG_SCHEMA, ALREADY_RUNNING, NO_DATABASE, PORT_TAKEN = 0, 2, 3, 4, 5, 6
-INTERRUPTED = 130
 PAGE = Path(__file__).resolve().parent.parent / "frontend" / "dist"
 SERVICE_STOPS_WITHIN_S = 6.0
-DATABASE_ANSWERS_WITHIN_S = 20.0
+ROUTERS = (
+    operations_router,
+    cameras_router,
+    recordings_router,
+    incidents_router,
+    analyses_router,
+    jobs_router,
+    callbacks_router,
+    contract_router,
+    speech_router,
+)
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
+TIDY_S = 60.0
 
 
-def create_app(settings: Settings, *, ffmpeg: Ffmpeg | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, ffmpeg: Ffmpeg | None = None, address: str | None = None
+) -> FastAPI:
     """The web application. Nothing starts, and no file is touched, before its lifespan begins.
 
-    `ffmpeg` is the one to use where it is known already.
+    `ffmpeg` is the one to use where it is known already; `address` is where this server is found
+    on this machine, if not by its settings.
     """
     metrics = Metrics()
     app = FastAPI(
@@ -91,14 +109,17 @@ def create_app(settings: Settings, *, ffmpeg: Ffmpeg | None = None) -> FastAPI:
         generate_unique_id_function=openapi.operation_id,
         responses=openapi.ERROR_ANSWERS,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-        lifespan=partial(_lifespan, settings, metrics, ffmpeg),
+        lifespan=partial(_lifespan, settings, metrics, ffmpeg, address),
     )
     app.state.stopping = asyncio.Event()
-    for router in (operations_router, cameras_router, recordings_router, jobs_router):
+    app.state.hang_up = lambda _client: None  # until a server says how
+    for router in ROUTERS:
         app.include_router(router)
     app.mount("/docs/files", SWAGGER_FILES)
     app.mount("/ui", PageFiles(PAGE))
-    install_errors(app)
+    limits = {PROCESS_VIDEO: MOST_CONTRACT_BYTES, ML_RESULTS: MOST_CONTRACT_BYTES}
+    limits[UPLOADS] = settings.speech.most_bytes + BLOCK_BYTES  # it says itself what is too much
+    install_errors(app, body_limits=limits)
     app.add_middleware(HttpFigures, metrics=metrics)
     refuse_undeclared(app)
     return app
@@ -106,7 +127,11 @@ def create_app(settings: Settings, *, ffmpeg: Ffmpeg | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, metrics: Metrics, ffmpeg: Ffmpeg | None, app: FastAPI
+    settings: Settings,
+    metrics: Metrics,
+    ffmpeg: Ffmpeg | None,
+    address: str | None,
+    app: FastAPI,
 ) -> AsyncIterator[None]:
     """Everything that lives as long as the process serves; stopped in reverse order."""
     run_dir, storage, clock = settings.storage.run_dir, settings.storage, SystemClock()
@@ -119,10 +144,31 @@ async def _lifespan(
         stack.callback(nudges.close)
         nudge = await stack.enter_async_context(NudgeListener(run_dir, EVENTS, "main"))
         outbox = Outbox(nudges)
-        queue = JobQueue(database, outbox, nudges)
+        own = settings.server.main_url or address or _own_address(settings.server)
+        targets = _targets(settings.callbacks, own)
+        callbacks = Callbacks(database, nudges, targets)
+        results = MlResults(database)
+        told = _job_callbacks(settings.callbacks, callbacks, results)
+        queue = JobQueue(database, outbox, nudges, callbacks=told)
         workers = WorkerRegistry(database, outbox, silent_after_s=settings.worker.lease_seconds)
         cameras = CameraService(database, outbox, storage, clock)
-        recordings = RecordingService(database, outbox, queue, storage, clock)
+        incidents = IncidentService(database, outbox, storage.data_dir, clock)
+        recordings = RecordingService(
+            database,
+            outbox,
+            queue,
+            incidents,
+            storage,
+            clock,
+            callback_url=settings.callbacks.analysis_url,
+        )
+        spending = Spending(
+            database, clock, settings.server.zone, total_usd=settings.models.total_budget_usd
+        )
+        breakers = Breakers(database, clock)
+        reports = SceneReports(
+            database, incidents, spending, storage, settings.models, clock, settings.server.zone
+        )
         retention = Retention(
             database,
             outbox,
@@ -132,16 +178,45 @@ async def _lifespan(
             recording=settings.recording,
             clock=clock,
         )
+        gate = Gate(settings.server, session_key=session_key(run_dir))
+        uploads = await _uploads(settings)
+        speech = SpeechService(
+            database,
+            queue,
+            UrlPolicy.of(settings.fetch.allowed_hosts, allow_http=settings.fetch.allow_http),
+            settings.speech,
+            storage,
+            callback_url=f"{(settings.callbacks.backend_url or own).rstrip('/')}{ML_RESULTS}",
+        )
         stream = EventStream(database, nudge)
         loop_delay = LoopDelay(metrics.loop_delay.observe)
-        vitals = Vitals(database, queue, workers, cameras=cameras.states, data_dir=storage.data_dir)
+        vitals = Vitals(
+            database,
+            queue,
+            workers,
+            cameras=cameras.states,
+            accounts=spending.of_today,
+            breakers=breakers.states,
+            callbacks=callbacks.counts,
+            data_dir=storage.data_dir,
+        )
         _hand_to_routes(
             app,
-            gate=Gate(settings.server, session_key=session_key(run_dir)),
+            gate=gate,
+            callbacks=callbacks,
+            ml_results=results,
+            speech=speech,
+            speech_limit=RequestLimit(gate, clock, per_minute=settings.speech.requests_per_minute),
+            uploads=uploads,
             login_guard=LoginGuard(),
             clock=clock,
+            settings=settings,
             cameras=cameras,
             recordings=recordings,
+            incidents=incidents,
+            reports=reports,
+            breakers=breakers,
+            trials=Trials(database, queue),
             retention=retention,
             live=LiveViews(storage.live_dir),
             jobs=queue,
@@ -154,8 +229,12 @@ async def _lifespan(
         repeated = [
             Repeated("retention", settings.recording.retention_interval_s, retention.run),
             *_housekeeping(settings, database, queue, workers),
+            *_forgetting(settings, incidents, reports, spending),
+            *_speech_housekeeping(settings, speech, results, callbacks),
         ]
+        sender = await _sender(stack, settings, database, targets)
         services = {
+            "callbacks": sender.run,
             "loop-delay": loop_delay.run,
             "vitals": vitals.run,
             "events": stream.run,
@@ -195,105 +274,82 @@ def _housekeeping(
     ]
 
 
+def _forgetting(
+    settings: Settings, incidents: IncidentService, reports: SceneReports, spending: Spending
+) -> list[Repeated]:
+    """What was found is kept as long as the jobs that found it."""
+    age_s = settings.worker.job_history_days * DAY_S
+    return [
+        Repeated("forget-incidents", HOUR_S, partial(incidents.delete_old, older_than_s=age_s)),
+        Repeated("forget-reports", HOUR_S, partial(reports.delete_old, older_than_s=age_s)),
+        Repeated("forget-costs", HOUR_S, partial(spending.delete_old, older_than_s=age_s)),
+    ]
+
+
+def _speech_housekeeping(
+    settings: Settings, speech: SpeechService, results: MlResults, callbacks: Callbacks
+) -> list[Repeated]:
+    age_s = settings.worker.job_history_days * DAY_S
+    told_s = settings.worker.event_history_days * DAY_S
+    return [
+        Repeated("tidy-speech", TIDY_S, speech.tidy),
+        Repeated("forget-speech", HOUR_S, partial(speech.delete_old, older_than_s=age_s)),
+        Repeated("forget-results", HOUR_S, partial(results.delete_old, older_than_s=age_s)),
+        Repeated("forget-callbacks", HOUR_S, partial(callbacks.delete_old, older_than_s=told_s)),
+    ]
+
+
+async def _uploads(settings: Settings) -> Uploads:
+    """Where videos are received, without what a killed process left half."""
+    uploads = Uploads(settings.storage.work_dir / "uploads", most_bytes=settings.speech.most_bytes)
+    await uploads.clear()
+    return uploads
+
+
+def _own_address(server: ServerSettings) -> str:
+    """Where this server is found on this machine, by its settings."""
+    host = "127.0.0.1" if server.host in {"0.0.0.0", "::"} else server.host  # noqa: S104  compared
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
+
+
+def _targets(callbacks: CallbackSettings, own: str) -> CallbackTargets:
+    """Who may be called back: the backend, or this server, and whom the operator named."""
+    try:
+        named = [callbacks.analysis_url] if callbacks.analysis_url else []
+        hosts = [*callbacks.allowed_hosts, *(urlsplit(url).netloc for url in named)]
+        return CallbackTargets(callbacks.backend_url or own, hosts)
+    except ValueError as error:
+        raise SettingsError(f"BACKEND_URL, CALLBACK_ALLOWED_HOSTS: {error}") from error
+
+
+def _job_callbacks(
+    settings: CallbackSettings, callbacks: Callbacks, results: MlResults
+) -> JobCallbacks:
+    """What tells of jobs; without a backend this server is the one that is told."""
+    forget = results.begin if settings.backend_url is None else None
+    return JobCallbacks(callbacks, codes=error_code, forget=forget)
+
+
+async def _sender(
+    stack: AsyncExitStack, settings: Settings, database: Database, targets: CallbackTargets
+) -> CallbackSender:
+    """What sends callbacks, with its client and its ear."""
+    poster = Poster(most_at_once=PLACES)
+    stack.push_async_callback(poster.aclose)
+    nudge = await stack.enter_async_context(
+        NudgeListener(settings.storage.run_dir, CALLBACKS, "main")
+    )
+    secret = settings.callbacks.secret
+    try:
+        signer = Signer(secret.get_secret_value() if secret else None)
+    except ValueError as error:
+        raise SettingsError(f"CALLBACK_SECRET: {error}") from error
+    return CallbackSender(database, nudge, targets=targets, signer=signer, poster=poster)
+
+
 async def _create_demo_once(cameras: CameraService, run_dir: Path, _: asyncio.Event) -> None:
     """Add the demo camera to a new installation; one that was removed does not come back."""
     note = run_dir / "demo_camera.created"
     if not note.exists():
         await cameras.create_demo()
         note.touch()
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until told to stop, or migrate; the exit code."""
-    arguments = _parser().parse_args(argv)
-    try:
-        settings = load_settings()
-        configured_url(settings.database, settings.storage)
-    except SettingsError as error:
-        return _refuse(BAD_USAGE, str(error))
-    configure_logs(settings.server.log_level, settings.server.log_format, program="main")
-    work = _migrate if arguments.command == "migrate" else _serve
-    try:
-        uvloop.run(work(settings))
-    except (SettingsError, Unavailable) as error:
-        return _refuse(BAD_USAGE, str(error))
-    except SchemaMismatch as error:
-        return _refuse(WRONG_SCHEMA, error.message)
-    except AnotherMainProcess as error:
-        return _refuse(ALREADY_RUNNING, str(error))
-    except PortTaken as error:
-        return _refuse(PORT_TAKEN, str(error))
-    except Exception as error:
-        if not is_disconnect(error):
-            raise
-        return _refuse(NO_DATABASE, f"the database cannot be reached: {_reason(error)}")
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return OK
-
-
-async def _serve(settings: Settings) -> None:
-    """Take the place on this machine, look at the database, serve."""
-    with (
-        hold_lock(settings.storage.run_dir),
-        closing(bind(settings.server.host, settings.server.port)) as bound,
-    ):
-        address = page_address(bound)
-        ffmpeg = await find_ffmpeg(settings.recording.ffmpeg_binary)
-        server = Server(
-            create_app(settings, ffmpeg=ffmpeg),
-            on_serving=lambda: _say(f"VAP is at {address}  (Ctrl-C stops it)"),
-        )
-        server.stop_on_signals()
-        async with asyncio.timeout(DATABASE_ANSWERS_WITHIN_S):
-            await _prepare_database(settings)
-        await server.serve(sockets=[bound])
-    log.info("stopped", action="main.stopped")
-
-
-async def _prepare_database(settings: Settings) -> None:
-    """Check the schema; a new embedded database is given one."""
-    url = configured_url(settings.database, settings.storage)
-    database = Database(url)
-    try:
-        if settings.database.url is None and await is_empty(database):
-            await upgrade_schema(url)
-        await check_schema(database)
-    finally:
-        await database.close()
-
-
-async def _migrate(settings: Settings) -> None:
-    url = configured_url(settings.database, settings.storage)
-    await upgrade_schema(url)
-    _say(f"The database has the schema of VAP {__version__}.")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run.py",
-        description="The main process of VAP: page, API, live video, archives and schedules."
-        " Settings come from the environment or .env; docs/configuration.md lists them.",
-    )
-    parser.add_argument("--version", action="version", version=f"VAP {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("serve", help="serve until told to stop (what happens without a command)")
-    commands.add_parser("migrate", help="bring the database to the schema of this version")
-    return parser
-
-
-def _say(line: str) -> None:
-    """A line for the operator, beside the log."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _reason(error: BaseException) -> str:
-    """The driver's own words on one line, without credentials."""
-    words = str(getattr(error, "orig", None) or error) or type(error).__name__
-    return redact(" ".join(words.split()))[:300]
-
-
-def _refuse(code: int, message: str) -> int:
-    sys.stderr.write(f"run.py: {message}\n")
-    return code

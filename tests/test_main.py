@@ -20,11 +20,12 @@ from backend.kernel.db import Database
 from backend.kernel.nudge import Nudges
 from backend.main import create_app
 from backend.operations.access import list_access
+from backend.version import __version__
 from docs.generate import default_settings
 from tests.main_process import Ended, Relay, run, started
 from tests.waiting import until
 
-P, V, O = Role.PUBLIC, Role.VIEWER, Role.OPERATOR  # noqa: E741  as short as a table needs
+P, S, V, O = Role.PUBLIC, Role.SERVICE, Role.VIEWER, Role.OPERATOR  # noqa: E741  as short as a table needs
 ACCESS = {
     ("GET", "/"): P,
     ("GET", "/ui"): P,
@@ -49,13 +50,37 @@ ACCESS = {
     ("GET", "/api/v1/cameras/{camera_id}/segments"): V,
     ("GET", "/api/v1/cameras/{camera_id}/gaps"): V,
     ("GET", "/api/v1/cameras/{camera_id}/storage"): V,
+    ("GET", "/api/v1/cameras/{camera_id}/scores"): V,
+    ("POST", "/api/v1/cameras/{camera_id}/dry-run"): O,
+    ("GET", "/api/v1/scene/backends"): V,
+    ("POST", "/api/v1/scene/backends/{backend}/test"): O,
+    ("GET", "/api/v1/scene/day"): V,
+    ("GET", "/api/v1/scene/costs"): V,
+    ("GET", "/api/v1/incidents"): V,
+    ("GET", "/api/v1/incidents/precision"): V,
+    ("GET", "/api/v1/incidents/{incident_id}"): V,
+    ("POST", "/api/v1/incidents/{incident_id}/verdict"): O,
+    ("GET", "/api/v1/incidents/{incident_id}/snapshot"): V,
     ("GET", "/live/{camera_id}/{name}"): V,
+    ("GET", "/live/{camera_id}/sub/{name}"): V,
     ("GET", "/archive/{camera_id}/{name}"): V,
     ("GET", "/api/v1/jobs"): V,
     ("GET", "/api/v1/jobs/{job_id}"): V,
     ("POST", "/api/v1/jobs/{job_id}/cancel"): O,
     ("POST", "/api/v1/jobs/{job_id}/retry"): O,
     ("GET", "/api/v1/workers"): V,
+    ("GET", "/api/v1/callbacks"): V,
+    ("GET", "/api/v1/callbacks/{callback_id}"): V,
+    ("POST", "/api/v1/callbacks/{callback_id}/redeliver"): O,
+    ("POST", "/api/upload-video/process-video"): S,
+    ("POST", "/api/v1/ml/ml-results"): S,
+    ("GET", "/api/v1/ml/job-status/{job_id}"): S,
+    ("GET", "/api/v1/speech/jobs"): V,
+    ("POST", "/api/v1/speech/jobs"): O,
+    ("POST", "/api/v1/speech/uploads"): O,
+    ("GET", "/api/v1/speech/jobs/{job_id}"): V,
+    ("GET", "/api/v1/speech/jobs/{job_id}/video"): V,
+    ("GET", "/api/v1/speech/jobs/{job_id}/transcript.{form}"): V,
 }
 
 
@@ -120,7 +145,7 @@ def test_a_wrong_option_and_help_and_version(tmp_path: Path) -> None:
     ended = run(tmp_path, "--help")
     assert ended.code == 0
     assert "migrate" in ended.out
-    assert run(tmp_path, "--version").out == f"VAP {main.__version__}\n"
+    assert run(tmp_path, "--version").out == f"VAP {__version__}\n"
 
 
 def test_another_schema_is_refused_with_both_versions_and_the_command(tmp_path: Path) -> None:
@@ -130,7 +155,7 @@ def test_another_schema_is_refused_with_both_versions_and_the_command(tmp_path: 
     connection.close()
     ended = run(tmp_path)
     assert ended.code == 3
-    _is_one_line(ended, "9999", "0001", "run.py migrate")
+    _is_one_line(ended, "9999", "0003", "run.py migrate")
     ended = run(tmp_path, "migrate")
     assert ended.code == 3
     _is_one_line(ended, "9999")

@@ -4,9 +4,11 @@
 
 - On a loopback address the local user is let in as admin: a direct connection from this machine
   whose Host (and Origin, where sent) names it. A forwarded request is never local.
+- A request that another site's page made is let in by nothing but a key.
 - Programs send `Authorization: Bearer KEY`; the page, its video and its event stream carry a
   signed, same-origin session cookie made from the administrator's password.
-- Service routes, whose contracts know no credentials, are also open to SERVICE_ALLOWED_HOSTS.
+- Service routes, whose contracts know no credentials, are also open to SERVICE_ALLOWED_HOSTS, and
+  to this server itself, which calls itself back where no other backend is named.
 
 Accounts, when they come, are another way to find the `Caller`; nothing else changes.
 """
@@ -24,11 +26,11 @@ from fastapi import Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from backend.kernel.errors import Forbidden, Unauthenticated
-from backend.settings import LOOPBACK_NAMES, ServerSettings
+from backend.settings import ServerSettings, is_loopback_host
 
 COOKIE = "vap_session"
 SESSION_S = 12 * 3600
-FORWARDED_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+FORWARDED_HEADERS = frozenset({"forwarded", "via", "x-real-ip"})  # and each x-forwarded-...
 
 
 class Role(IntEnum):
@@ -87,6 +89,8 @@ class Gate:
         authorization = request.headers.get("authorization")
         if authorization is not None:
             return self._by_key(authorization)
+        if not self._same_origin(request):
+            return None
         return self._by_session(request) or self._local(request) or self._service(request)
 
     def password_is_set(self) -> bool:
@@ -108,7 +112,7 @@ class Gate:
 
     def client_address(self, request: Request) -> IPv4Address | IPv6Address | None:
         """The caller's address: the nearest one that is not a trusted proxy."""
-        address = _address(request.client.host if request.client else "")
+        address = _peer(request)
         if not self._from_proxy(request):
             return address
         for hop in reversed(request.headers.get("x-forwarded-for", "").split(",")):
@@ -128,7 +132,7 @@ class Gate:
 
     def _by_session(self, request: Request) -> Caller | None:
         cookie = request.cookies.get(COOKIE)
-        if cookie is None or not self._same_origin(request):
+        if cookie is None:
             return None
         try:
             session = self._sessions.loads(cookie, max_age=SESSION_S)
@@ -137,21 +141,20 @@ class Gate:
         return Caller(session["name"], Role.named(session["role"]))
 
     def _local(self, request: Request) -> Caller | None:
-        if not self._settings.is_loopback or any(h in request.headers for h in FORWARDED_HEADERS):
-            return None
-        address = _address(request.client.host if request.client else "")
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-        if address is None or not address.is_loopback or host not in LOOPBACK_NAMES:
-            return None
-        return Caller("local", Role.ADMIN) if self._same_origin(request) else None
+        is_bound_here = self._settings.is_loopback and not _is_forwarded(request)
+        return Caller("local", Role.ADMIN) if is_bound_here and _is_from_here(request) else None
 
     def _service(self, request: Request) -> Caller | None:
         address = self.client_address(request)
-        forwarded = any(header in request.headers for header in FORWARDED_HEADERS)
-        if address is None or (forwarded and address.is_loopback):
+        if address is None:
+            return None
+        if address.is_loopback and (_is_forwarded(request) or not _is_from_here(request)):
             return None
         allowed = self._settings.service_allowed_hosts
-        return Caller("service", Role.SERVICE) if any(address in net for net in allowed) else None
+        is_itself = address == self._settings.own_address and not _is_forwarded(request)
+        if is_itself or any(address in net for net in allowed):
+            return Caller("service", Role.SERVICE)
+        return None
 
     def _same_origin(self, request: Request) -> bool:
         """No other site's page sent this: reads may lack an Origin, so may programs' writes."""
@@ -161,10 +164,10 @@ class Gate:
         host = request.headers.get("host", "")
         if self._from_proxy(request):
             host = request.headers.get("x-forwarded-host", host)
-        return urlsplit(origin).netloc == host
+        return bool(host) and origin.partition("://")[2] == host
 
     def _from_proxy(self, request: Request) -> bool:
-        address = _address(request.client.host if request.client else "")
+        address = _peer(request)
         return address is not None and self._is_proxy(address)
 
     def _is_proxy(self, address: IPv4Address | IPv6Address) -> bool:
@@ -184,8 +187,26 @@ def session_key(run_dir: Path) -> str:
     return file.read_text()
 
 
+def _is_forwarded(request: Request) -> bool:
+    return any(n in FORWARDED_HEADERS or n.startswith("x-forwarded-") for n in request.headers)
+
+
+def _is_from_here(request: Request) -> bool:
+    """From this machine, and meant for it by name: another name may have been made to lead here."""
+    address = _peer(request)
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
+    return address is not None and address.is_loopback and is_loopback_host(host)
+
+
 def _same(sent: str, expected: str) -> bool:
-    return secrets.compare_digest(sent.encode(), expected.encode())
+    return secrets.compare_digest(sent.encode(errors="surrogatepass"), expected.encode())
+
+
+def _peer(request: Request) -> IPv4Address | IPv6Address | None:
+    return _address(request.client.host if request.client else "")
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -23,13 +24,16 @@ import structlog
 from sqlalchemy import (
     JSON,
     BigInteger,
+    CursorResult,
     DateTime,
     Dialect,
     Integer,
     MetaData,
     TypeDecorator,
+    UpdateBase,
     event,
     make_url,
+    text,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL
@@ -40,6 +44,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.expression import FunctionElement
 
+from backend.kernel.packets import WANTED_BYTES, refuse_long_statements
+from backend.kernel.redact import redact
 from backend.kernel.retry import Backoff
 from backend.settings import DatabaseSettings, SettingsError, StorageSettings
 
@@ -54,9 +60,12 @@ ASYNC_DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
-RETRIED_MYSQL = {1205, 1213, 1020}  # lock wait timeout, deadlock, record changed since last read
+# lock wait timeout, deadlock, record changed since last read, no such savepoint: a deadlock took
+# the transaction and the savepoint with it
+RETRIED_MYSQL = {1205, 1213, 1020, 1305}
 RETRIED_POSTGRES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
 AWAY_POSTGRES = ("08", "57P", "53300")  # no connection, shutting down or starting up, all taken
+FILE_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 RETRY = Backoff(first_s=0.05, max_s=1.0)
 TRIES = 5
 
@@ -125,7 +134,7 @@ def _mysql_now(*_: Any, **__: Any) -> str:
 
 @compiles(utc_now, "postgresql")
 def _postgres_now(*_: Any, **__: Any) -> str:
-    return "(clock_timestamp() AT TIME ZONE 'utc')"
+    return "(statement_timestamp() AT TIME ZONE 'utc')"
 
 
 @compiles(utc_now, "sqlite")
@@ -144,7 +153,7 @@ def _mysql_after(element: Any, compiler: Any, **options: Any) -> str:
 def _postgres_after(element: Any, compiler: Any, **options: Any) -> str:
     seconds = compiler.process(element.clauses, **options)
     return (
-        "((clock_timestamp() AT TIME ZONE 'utc')"
+        "((statement_timestamp() AT TIME ZONE 'utc')"
         f" + CAST({seconds} AS DOUBLE PRECISION) * INTERVAL '1 second')"
     )
 
@@ -236,6 +245,20 @@ class Database:
                 await asyncio.sleep(RETRY.delay_s(failures))
         raise AssertionError("unreachable")
 
+    async def warn_of_short_statements(self) -> None:
+        """Say in the log when the server's `max_allowed_packet` leaves long results outside."""
+        if self.dialect != "mysql":
+            return
+        async with self.read() as session:
+            most_bytes = await session.scalar(text("SELECT @@max_allowed_packet")) or 0
+        if most_bytes < WANTED_BYTES:
+            log.warning(
+                "the database server's max_allowed_packet is small: long results are refused",
+                action="db.short_statements",
+                max_allowed_packet=most_bytes,
+                wanted=WANTED_BYTES,
+            )
+
     async def close(self) -> None:
         """Close every connection (aiomysql complains at exit otherwise)."""
         await self.engine.dispose()
@@ -254,6 +277,13 @@ def after_commit(session: AsyncSession, call: Callable[[], None]) -> None:
     pending[call] = None
 
 
+async def changed_rows(session: AsyncSession, statement: UpdateBase) -> int:
+    """Run an update or a delete; the number of rows it met. Objects in the session stay old."""
+    result = await session.execute(statement.execution_options(synchronize_session=False))
+    assert isinstance(result, CursorResult)  # noqa: S101  for the type checker
+    return result.rowcount
+
+
 def is_transient(error: DBAPIError) -> bool:
     """Whether the same transaction may well succeed when tried again."""
     if error.connection_invalidated:
@@ -269,7 +299,10 @@ def is_transient(error: DBAPIError) -> bool:
 
 def is_disconnect(error: BaseException) -> bool:
     """Whether the database could not be reached: down, restarting, or the connection broke."""
-    if isinstance(error, OSError | InterfaceError | TimeoutError | PoolTimeout):
+    if isinstance(error, OSError):
+        # drivers pass on what the network said; a file that cannot be used is another matter
+        return error.filename is None and error.errno not in FILE_TROUBLE
+    if isinstance(error, InterfaceError | PoolTimeout):
         return True
     if not isinstance(error, DBAPIError):
         return False
@@ -281,10 +314,16 @@ def is_disconnect(error: BaseException) -> bool:
     )
 
 
+def reason_of(error: BaseException) -> str:
+    """The driver's own words on one line, without credentials."""
+    words = str(getattr(error, "orig", None) or error) or type(error).__name__
+    return redact(" ".join(words.split()))[:300]
+
+
 def _engine(url: URL, pool_size: int) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         isolation_level="READ COMMITTED",
         pool_size=pool_size,
@@ -293,6 +332,9 @@ def _engine(url: URL, pool_size: int) -> AsyncEngine:
         pool_recycle=1800,
         pool_pre_ping=True,
     )
+    if url.get_backend_name() == "mysql":
+        refuse_long_statements(engine)
+    return engine
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:

@@ -6,6 +6,7 @@
     ├── Forbidden         403  who they are is not enough
     ├── NotFound          404  no such thing
     ├── Conflict          409  not in the state that the request needs
+    ├── TooLarge          413  more than is taken
     ├── TooMany           429  too many of these at once; a little later is fine
     └── Unavailable       503  a part is missing or down; later may work
 
@@ -56,6 +57,12 @@ class Conflict(VapError):
     """Not in the state that the request needs."""
 
     code = "conflict"
+
+
+class TooLarge(VapError):
+    """More than is taken."""
+
+    code = "too_large"
 
 
 class TooMany(VapError):

@@ -1,26 +1,30 @@
-"""What every HTTP route shares: the error answer, its mapping to statuses, pages of lists."""
+"""What every HTTP route shares: its parts, the error answer, ids and times, pages of lists."""
 
 from __future__ import annotations
 
 import base64
-import binascii
-import json
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
 
 import structlog
-from fastapi import FastAPI, Request
+from annotated_types import Ge, Le
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, TypeAdapter
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.kernel.db import is_disconnect
+from backend.kernel.db import is_disconnect, reason_of
 from backend.kernel.errors import (
     Conflict,
     Forbidden,
     InvalidInput,
     NotFound,
+    TooLarge,
     TooMany,
     Unauthenticated,
     Unavailable,
@@ -35,6 +39,7 @@ STATUS: dict[type[VapError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    TooLarge: 413,
     TooMany: 429,
     Unavailable: 503,
 }
@@ -45,7 +50,34 @@ CODES = {
     416: "range_not_satisfiable",
 }
 
+MOST_BODY_BYTES = 1_000_000
+"""Of a request, where a route says nothing else."""
+
 Item = TypeVar("Item")
+Values = TypeVar("Values")
+
+
+def _in_utc(time: datetime) -> datetime:
+    """A time without a zone is UTC; one at the ends of the calendar cannot be reckoned with."""
+    if not 1970 <= time.year < 9999:
+        raise ValueError("a year from 1970 to 9998 is meant")
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+RowId = Annotated[int, Ge(0), Le(2**63 - 1)]  # what a database takes for one
+UtcTime = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+def app_part(name: str) -> Any:
+    """A dependency: what the composition root has put into `app.state` under this name.
+
+    `Queue = Annotated[JobQueue, app_part("jobs")]`. It is async: others are run in threads.
+    """
+
+    async def find(request: Request) -> object:
+        return getattr(request.app.state, name)
+
+    return Depends(find)
 
 
 class Page(BaseModel, Generic[Item]):
@@ -69,34 +101,40 @@ class ErrorAnswer(BaseModel):
     error: ErrorBody
 
 
-def encode_cursor(*values: int | str) -> str:
+def encode_cursor(*values: int | datetime) -> str:
     """An opaque cursor of the last row's sort values."""
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(to_json(values)).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str) -> list[int | str]:
-    """The sort values of a cursor that `encode_cursor` made.
+def decode_cursor(cursor: str, values: TypeAdapter[Values]) -> Values:
+    """The sort values of a cursor that `encode_cursor` made of such values.
 
     Raises:
         InvalidInput: it did not.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        values = json.loads(base64.urlsafe_b64decode(padded.encode()))
-    except (ValueError, binascii.Error, UnicodeError):
-        values = None
-    if not isinstance(values, list) or not all(isinstance(v, int | str) for v in values):
-        raise InvalidInput("the cursor is not one that this server gave", code="invalid_cursor")
-    return values
+        return values.validate_json(base64.urlsafe_b64decode(padded.encode()))
+    except ValueError:
+        raise InvalidInput(
+            "the cursor is not one that this server gave", code="invalid_cursor"
+        ) from None
 
 
-def install_errors(app: FastAPI) -> None:
-    """Answer every failure in the one shape; what is not foreseen is logged and says nothing."""
+def status_of(error: VapError) -> int:
+    """The HTTP status of an error."""
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+
+
+def install_errors(app: FastAPI, *, body_limits: Mapping[str, int] | None = None) -> None:
+    """Answer every failure in the one shape; what is not foreseen is logged and says nothing.
+
+    `body_limits`: most bytes of a request by path, where not MOST_BODY_BYTES.
+    """
 
     @app.exception_handler(VapError)
     async def _vap_error(_: Request, error: VapError) -> JSONResponse:
-        status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
-        return _answer(status, error.code, error.message, error.detail or None)
+        return _answer(status_of(error), error.code, error.message, error.detail or None)
 
     @app.exception_handler(RequestValidationError)
     async def _validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -113,6 +151,35 @@ def install_errors(app: FastAPI) -> None:
         return _answer(error.status_code, code, str(error.detail), None, error.headers)
 
     app.add_middleware(_Unforeseen)
+    app.add_middleware(_BodyLimit, limits=body_limits or {})
+
+
+class _BodyLimit:
+    """Refuses a body while it is sent: FastAPI reads it whole before it asks who the caller is."""
+
+    def __init__(self, app: ASGIApp, *, limits: Mapping[str, int]) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; a body that is too long is answered with 413."""
+        taken_bytes = 0
+        most_bytes = self._limits.get(scope.get("path", ""), MOST_BODY_BYTES)
+        announced = dict(scope.get("headers", ())).get(b"content-length", b"")
+        announced_bytes = int(announced[:20]) if announced.isdigit() else 0
+        too_large = HTTPException(413, f"a request has at most {most_bytes} bytes")
+
+        async def counting() -> Message:
+            nonlocal taken_bytes
+            if announced_bytes > most_bytes:
+                raise too_large
+            message = await receive()
+            taken_bytes += len(message.get("body", b""))
+            if taken_bytes > most_bytes:
+                raise too_large
+            return message
+
+        await self._app(scope, counting, send)
 
 
 class _Unforeseen:
@@ -135,6 +202,8 @@ class _Unforeseen:
 
         try:
             await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            log.info("the client left", action="http.left", path=scope["path"])
         except Exception as error:  # the edge of a request
             if has_begun:
                 raise
@@ -143,7 +212,12 @@ class _Unforeseen:
 
 def _answer_unforeseen(scope: Scope, error: Exception) -> JSONResponse:
     if is_disconnect(error):
-        log.warning("database unreachable", action="http.db_down", path=scope["path"])
+        log.warning(
+            "database unreachable",
+            action="http.db_down",
+            path=scope["path"],
+            error=reason_of(error),
+        )
         return _answer(503, "database_unavailable", "the database cannot be reached", None)
     log.error(
         "request failed",

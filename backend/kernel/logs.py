@@ -14,6 +14,12 @@ from structlog.typing import EventDict, WrappedLogger
 
 from backend.kernel.redact import redact
 
+CHATTY = (
+    *("alembic", "apscheduler", "aiosqlite", "asyncio", "uvicorn.access"),
+    *("httpx", "httpx2", "httpcore2", "openai", "google_genai"),
+)
+"""Libraries that are heard from WARNING on."""
+
 
 def configure_logs(level: str, form: Literal["auto", "text", "json"], *, program: str) -> None:
     """Send the logs of this process, libraries included, to standard error."""
@@ -46,7 +52,7 @@ def configure_logs(level: str, form: Literal["auto", "text", "json"], *, program
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for chatty in ("alembic", "apscheduler", "aiosqlite", "asyncio", "httpx", "uvicorn.access"):
+    for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     structlog.contextvars.bind_contextvars(program=program)
 

@@ -1,9 +1,12 @@
-"""Growing delays between tries, with jitter: those who failed together do not return together."""
+"""Delays between tries: growing, with jitter, so that those who failed together do not return
+together; and what a server asks for."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +23,15 @@ class Backoff:
         exponent = min(max(failures - 1, 0), 64)
         full = min(self.first_s * self.factor**exponent, self.max_s)
         return full * (1 - self.jitter * random.random())  # noqa: S311  spread, not secrecy
+
+
+def asked_delay_s(retry_after: str, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks for; None for none and for nonsense."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        at = parsedate_to_datetime(text)
+        return max((at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds(), 0.0)
+    except (ValueError, OverflowError):
+        return None

@@ -29,6 +29,9 @@ def _settings(**values: str) -> ServerSettings:
 
 
 LOCAL = _settings()
+LOCAL_ELSEWHERE = _settings(VAP_HOST="127.0.0.2")
+ONE_ADDRESS = _settings(VAP_HOST=LAN, VAP_ADMIN_PASSWORD=PASSWORD)
+LOCAL_BEHIND_PROXY = _settings(TRUSTED_PROXIES="127.0.0.1")
 LOCAL_WITH_PASSWORD = _settings(VAP_ADMIN_PASSWORD=PASSWORD)
 OPEN = _settings(VAP_HOST="0.0.0.0", VAP_ADMIN_PASSWORD=PASSWORD, VAP_API_KEYS=KEYS)
 BEHIND_PROXY = _settings(
@@ -71,23 +74,28 @@ TABLE = [
          headers={**HERE, "Origin": "http://127.0.0.1:8080", "Sec-Fetch-Site": "same-origin"}),
     Sent("with a password set it is local all the same", LOCAL_WITH_PASSWORD, Role.ADMIN,
          headers=HERE),
-    Sent("another site's page writes", LOCAL, Role.SERVICE, headers={**HERE, "Origin": EVIL}),
-    Sent("another site's page reads an image", LOCAL, Role.SERVICE,
+    Sent("by another loopback address", LOCAL_ELSEWHERE, Role.ADMIN,
+         headers={"Host": "127.0.0.2:8080"}),
+    Sent("another site's page writes", LOCAL, None, headers={**HERE, "Origin": EVIL}),
+    Sent("another site's page reads an image", LOCAL, None,
          headers={**HERE, "Sec-Fetch-Site": "cross-site"}),
-    Sent("a page of another port of this machine", LOCAL, Role.SERVICE,
+    Sent("a page of another port of this machine", LOCAL, None,
          headers={**HERE, "Origin": "http://127.0.0.1:3000"}),
-    Sent("another port, in an older browser's words", LOCAL, Role.SERVICE,
+    Sent("another port, in an older browser's words", LOCAL, None,
          headers={**HERE, "Sec-Fetch-Site": "same-site"}),
-    Sent("a page in a sandbox", LOCAL, Role.SERVICE, headers={**HERE, "Origin": "null"}),
-    Sent("DNS rebinding: a strange Host", LOCAL, Role.SERVICE,
+    Sent("a page in a sandbox", LOCAL, None, headers={**HERE, "Origin": "null"}),
+    Sent("DNS rebinding: a strange Host", LOCAL, None,
          headers={"Host": "evil.example:8080"}),
-    Sent("DNS rebinding: Host and Origin agree", LOCAL, Role.SERVICE,
+    Sent("DNS rebinding: Host and Origin agree", LOCAL, None,
          headers={"Host": "evil.example:8080", "Origin": "http://evil.example:8080"}),
-    Sent("DNS rebinding: a name that begins well", LOCAL, Role.SERVICE,
+    Sent("DNS rebinding: a name that begins well", LOCAL, None,
          headers={"Host": "127.0.0.1.evil.example"}),
-    Sent("DNS rebinding: user info", LOCAL, Role.SERVICE,
+    Sent("DNS rebinding: user info", LOCAL, None,
          headers={"Host": "127.0.0.1@evil.example"}),
-    Sent("no Host", LOCAL, Role.SERVICE, headers={"Host": ""}),
+    Sent("no Host", LOCAL, None, headers={"Host": ""}),
+    Sent("a Host that is none", LOCAL, None, headers={"Host": "[::1"}),
+    Sent("an Origin that is none", LOCAL, None, headers={**HERE, "Origin": "http://["}),
+    Sent("neither Host nor Origin", LOCAL, None, headers={"Host": "", "Origin": "null"}),
     # forwarded requests are never local
     *(
         Sent(f"forwarded by {name}", LOCAL, None, headers={**HERE, name: value})
@@ -96,12 +104,20 @@ TABLE = [
             "X-Forwarded-Host": "127.0.0.1",
             "X-Real-IP": "127.0.0.1",
             "Forwarded": "for=127.0.0.1",
+            "X-Forwarded-Proto": "http",
+            "Via": "1.1 proxy",
         }.items()
     ),
     Sent("forwarded for loopback", LOCAL, None, headers={**HERE, "X-Forwarded-For": "127.0.0.1"}),
+    Sent("forwarded by a trusted proxy on this machine", LOCAL_BEHIND_PROXY, None,
+         headers={**HERE, "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "127.0.0.1:8080"}),
     Sent("a strange peer on a loopback server", LOCAL, None, peer=LAN, headers=HERE),
     # bound beyond loopback nobody is local
     Sent("from this machine", OPEN, Role.SERVICE, headers=HERE),
+    Sent("another site's page on this machine", OPEN, None,
+         headers={**HERE, "Sec-Fetch-Site": "cross-site"}),
+    Sent("a name that was made to lead to this machine", OPEN, None,
+         headers={"Host": "evil.example:8080"}),
     Sent("from the network", OPEN, None, peer=LAN),
     Sent("from the network, pretending", OPEN, None, peer=LAN, headers=HERE),
     # keys
@@ -135,7 +151,12 @@ TABLE = [
     # service hosts
     Sent("an allowed host", SERVICES, Role.SERVICE, LAN),
     Sent("an allowed host by IPv6", SERVICES, Role.SERVICE, "2001:db8::7"),
+    Sent("another site's page on an allowed host", SERVICES, None, LAN, {"Origin": EVIL}),
     Sent("another host", SERVICES, None, "192.168.2.20"),
+    Sent("itself, by the one address that it listens on", ONE_ADDRESS, Role.SERVICE, LAN),
+    Sent("another host at a server with one address", ONE_ADDRESS, None, "192.168.2.20"),
+    Sent("forwarded from its own address", ONE_ADDRESS, None, LAN,
+         {"X-Forwarded-For": "203.0.113.9"}),
     Sent("loopback, once it is off the list", SERVICES, None, "127.0.0.1"),
     Sent("an allowed host behind the proxy", SERVICES, Role.SERVICE, PROXY,
          {"X-Forwarded-For": f"198.51.100.9, {LAN}"}),
@@ -190,7 +211,7 @@ async def test_a_request_gets_its_role_and_no_more(sent: Sent) -> None:
 def test_the_right_password_opens_a_session_and_no_other() -> None:
     gate = Gate(OPEN, session_key="k" * 32)
     assert gate.login(PASSWORD)
-    for wrong in ("", "correct hors", "correct horse ", "Correct horse", "ключ"):
+    for wrong in ("", "correct hors", "correct horse ", "Correct horse", "ключ", "\ud800"):
         assert gate.login(wrong) is None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from backend.kernel.db import (
     database_url,
     is_disconnect,
     is_transient,
+    reason_of,
     utc_after,
     utc_now,
 )
@@ -275,6 +278,32 @@ def test_what_is_worth_trying_again_is_told_from_what_is_not() -> None:
     assert not is_transient(error(Exception(1064, "syntax")))
     assert is_disconnect(PoolTimeout("QueuePool limit reached"))
     assert not is_disconnect(ValueError())
+
+
+@pytest.mark.parametrize(
+    ("error", "is_away"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), True),
+        (OSError("Multiple exceptions: [Errno 111], [Errno 111]"), True),
+        (socket.gaierror(-2, "Name or service not known"), True),
+        (TimeoutError(), True),
+        (FileNotFoundError(2, "No such file or directory", "/archive/a.mp4"), False),
+        (PermissionError(13, "Permission denied", "/archive"), False),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+    ],
+    ids=str,
+)
+def test_a_network_that_fails_is_an_outage_and_a_file_that_fails_is_not(
+    error: OSError, is_away: bool
+) -> None:
+    assert is_disconnect(error) is is_away
+
+
+def test_a_reason_is_one_line_of_the_drivers_words_without_credentials() -> None:
+    original = Exception("cannot reach\n  mysql://somebody:hunter22@db/vap")
+    said = reason_of(OperationalError("SELECT 1", {}, original))
+    assert said == "cannot reach mysql://***@db/vap"
+    assert reason_of(TimeoutError()) == "TimeoutError"
 
 
 def test_a_postgresql_that_is_starting_up_is_away_and_a_wrong_statement_is_not() -> None:
