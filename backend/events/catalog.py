@@ -75,6 +75,27 @@ class SegmentDeleted(CameraEvent):
     reason: str
 
 
+class IncidentFound(CameraEvent):
+    """An analysis found something to look at."""
+
+    type: ClassVar[str] = "incident.found"
+    incident_id: int
+    job_id: int
+    category: str
+    severity: int
+    confidence: float
+    starts_at: datetime
+
+
+class IncidentReviewed(CameraEvent):
+    """A person confirmed or rejected an incident, or took that back."""
+
+    type: ClassVar[str] = "incident.reviewed"
+    incident_id: int
+    job_id: int
+    state: str
+
+
 class JobEvent(Event):
     """Something about one job of the queue."""
 
@@ -155,6 +176,8 @@ CATALOG: dict[str, type[Event]] = {
         CameraStateChanged,
         SegmentRecorded,
         SegmentDeleted,
+        IncidentFound,
+        IncidentReviewed,
         JobQueued,
         JobStarted,
         JobProgress,

@@ -10,12 +10,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.jobs import queries
-from backend.jobs.states import Priority
-from backend.jobs.tables import JobRow
+from backend.jobs.schemas import JobDetail
+from backend.jobs.states import JobStatus, Priority
 
 CANDIDATES = 64
 
@@ -26,43 +29,67 @@ class KindOrder:
 
     name: str
     newest_first: bool
+    priorities: tuple[Priority, ...] = tuple(Priority)
+    """Those that are taken: a worker may have places of their own for them (`slot`)."""
+    slot: str | None = None
+    """What the places for these jobs are called, where not as the kind."""
+    most_running: int | None = None
+    """So many of these run at the same time, in all workers together."""
+
+    @property
+    def place(self) -> str:
+        """What the places for these jobs are called."""
+        return self.slot or self.name
 
 
 async def claim_jobs(
-    session: AsyncSession,
-    kind: KindOrder,
-    limit: int,
-    worker_id: str,
-    lease_s: float,
-    *,
-    locks_rows: bool,
-) -> list[JobRow]:
+    session: AsyncSession, kind: KindOrder, limit: int, worker_id: str, lease_s: float
+) -> list[JobDetail]:
     """Claim up to `limit` due jobs of one kind, the highest priority first."""
-    taken: list[int] = []
-    for priority in Priority:
-        if len(taken) == limit:
-            break
-        statement = queries.candidates(
-            kind.name, priority, CANDIDATES, newest_first=kind.newest_first
-        )
-        ids = list((await session.scalars(statement)).all())
-        taken += await _lock(session, ids, limit - len(taken), locks_rows=locks_rows)
-    if not taken:
+    if kind.most_running is not None:
+        await queries.lock_turn(session)
+        running = await queries.count_running(session, kind.name, kind.priorities)
+        limit = min(limit, kind.most_running - running)
+        if limit <= 0:
+            return []
+    statement = queries.candidates(
+        kind.name, CANDIDATES, newest_first=kind.newest_first, priorities=kind.priorities
+    )
+    found = sorted((await session.execute(statement)).all(), key=_priority)
+    rows: list[Row[Any]] = []
+    for _, of_one_priority in groupby(found, key=_priority):
+        if len(rows) < limit:
+            ids = [row.id for row in of_one_priority]
+            rows += await _lock(session, ids, limit - len(rows))
+    if not rows:
         return []
-    await queries.update_claimed(session, taken, worker_id, lease_s)
-    return list(await queries.select_jobs(session, taken))
+    changed = {
+        "status": JobStatus.PROCESSING,
+        "worker_id": worker_id,
+        "started_at": rows[0].now,
+        "completed_at": None,
+        "cancel_requested": False,
+        "progress": 0,
+        "stage": None,
+    }
+    await queries.update_claimed(session, [row.id for row in rows], lease_s, changed)
+    return [
+        JobDetail.model_validate({**row._asdict(), **changed, "attempt": row.attempt + 1})
+        for row in rows
+    ]
 
 
-async def _lock(
-    session: AsyncSession, ids: Sequence[int], limit: int, *, locks_rows: bool
-) -> list[int]:
-    """Ids that are ours now: the first in order, or, where others are at those, any of the rest."""
-    if not ids or not locks_rows:
-        return list(ids[:limit])
-    taken = list((await session.scalars(queries.lock(ids[:limit], limit))).all())
-    rest = list(ids[limit:])
+def _priority(row: Row[int, int]) -> int:
+    priority: int = row.priority
+    return priority
+
+
+async def _lock(session: AsyncSession, ids: Sequence[int], limit: int) -> list[Row[Any]]:
+    """Jobs that are ours now: the first in order; where others are at those, any of the rest."""
+    taken = list((await session.execute(queries.lock(ids[:limit], limit))).all())
+    rest = ids[limit:]
     missing = limit - len(taken)
     if missing and rest:
         sample = random.sample(rest, min(len(rest), 4 * missing))
-        taken += (await session.scalars(queries.lock(sample, missing))).all()
+        taken += (await session.execute(queries.lock(sample, missing))).all()
     return taken

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from backend.jobs.claims import KindOrder
-from backend.jobs.schemas import JobDetail, JobOutcome
+from backend.jobs.schemas import JobDetail, JobOutcome, Store
+from backend.jobs.states import Priority
 from backend.kernel.errors import VapError
 
 
@@ -20,7 +22,38 @@ class JobError(VapError):
 
 
 class HandBack(Exception):
-    """The work was interrupted through no fault of the job: it costs no retry."""
+    """The work cannot go on now through no fault of the job: it costs no retry.
+
+    The job may be taken again at once, or after `after_s` seconds, with another priority if one
+    is given; `store` writes what the attempt achieved.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        after_s: float = 0.0,
+        priority: Priority | None = None,
+        store: Store | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+        self.priority = priority
+        self.store = store
+
+
+class JobParts(Protocol):
+    """What earlier attempts of a job have finished, by name; JSON values."""
+
+    async def load(self) -> dict[str, Any]:
+        """All of them."""
+
+    async def save(self, name: str, value: Any) -> None:
+        """Keep a part for the next attempt.
+
+        Raises:
+            HandBack: the job is another worker's by now.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +68,7 @@ class JobContext:
     cancel: asyncio.Event
     progress: Callable[[int, str], None]
     timeout_s: float
+    parts: JobParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +83,6 @@ class JobKind:
     run: Callable[[JobContext], Awaitable[JobOutcome]]
 
     @property
-    def name(self) -> str:
-        """The stored value of `kind`."""
-        return self.order.name
+    def place(self) -> str:
+        """What a worker's places for it are called."""
+        return self.order.place

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 MARKS = frozenset({10, 25, 40, 75})
 INTERVAL_S = 0.5
+REPEAT_S = 20.0
+"""A receiver of callbacks hears of a long stage again after so long: it waits for 30 s."""
 
 
 class ProgressReport:
@@ -32,6 +34,7 @@ class ProgressReport:
         self._job = job
         self._waiting: deque[tuple[int, str]] = deque()
         self._highest = -1
+        self._last: tuple[int, str] | None = None
         self._came = asyncio.Event()
         self._storing = asyncio.Lock()
 
@@ -43,16 +46,22 @@ class ProgressReport:
         if self._waiting and self._waiting[-1][0] not in MARKS:
             self._waiting.pop()
         self._highest = percent
-        self._waiting.append((percent, message))
+        self._last = (percent, message)
+        self._waiting.append(self._last)
         self._came.set()
 
     async def write(self) -> None:
         """Store what comes, at most every half second, until cancelled."""
         never = asyncio.Event()
         while True:
-            await self._came.wait()
+            if not await wait(self._came, REPEAT_S) and self._job.callback_url is not None:
+                self._repeat()
             await self.flush()
             await wait(never, INTERVAL_S)
+
+    def _repeat(self) -> None:
+        if self._last is not None and not self._waiting:
+            self._waiting.append(self._last)
 
     async def flush(self) -> None:
         """Store what is waiting now."""
@@ -65,4 +74,7 @@ class ProgressReport:
                 except Exception as error:  # the edge: progress is news, not the result
                     if not is_disconnect(error):
                         log.exception("progress could not be stored", action="job.progress_lost")
+                        return
+                    self._waiting.appendleft((percent, message))  # once the database is back
+                    self._came.set()
                     return

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 
 from backend.jobs.queries import JobFilter
 from backend.jobs.schemas import JobDetail, JobSummary, WorkerView
@@ -13,7 +12,7 @@ from backend.jobs.service import JobQueue
 from backend.jobs.states import JobStatus
 from backend.jobs.workers import WorkerRegistry
 from backend.kernel.auth import Requires, Role
-from backend.kernel.http import Page
+from backend.kernel.http import Page, RowId, UtcTime, app_part
 
 router = APIRouter(prefix="/api/v1")
 
@@ -21,18 +20,8 @@ VIEWER = Depends(Requires(Role.VIEWER))
 OPERATOR = Depends(Requires(Role.OPERATOR))
 
 
-def _queue(request: Request) -> JobQueue:
-    queue: JobQueue = request.app.state.jobs
-    return queue
-
-
-def _registry(request: Request) -> WorkerRegistry:
-    registry: WorkerRegistry = request.app.state.workers
-    return registry
-
-
-Queue = Annotated[JobQueue, Depends(_queue)]
-JobId = int
+Queue = Annotated[JobQueue, app_part("jobs")]
+Workers = Annotated[WorkerRegistry, app_part("workers")]
 
 
 @router.get("/jobs", dependencies=[VIEWER], tags=["jobs"])
@@ -42,8 +31,8 @@ async def list_jobs(
     kind: Annotated[str | None, Query(max_length=32)] = None,
     camera_id: Annotated[str | None, Query(max_length=50)] = None,
     worker_id: Annotated[str | None, Query(max_length=100)] = None,
-    since: Annotated[datetime | None, Query(description="Segments from here on.")] = None,
-    until: Annotated[datetime | None, Query(description="Segments before.")] = None,
+    since: Annotated[UtcTime | None, Query(description="Segments from here on.")] = None,
+    until: Annotated[UtcTime | None, Query(description="Segments before.")] = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Page[JobSummary]:
@@ -60,26 +49,24 @@ async def list_jobs(
 
 
 @router.get("/jobs/{job_id}", dependencies=[VIEWER], tags=["jobs"])
-async def read_job(queue: Queue, job_id: JobId) -> JobDetail:
+async def read_job(queue: Queue, job_id: RowId) -> JobDetail:
     """One job with its result."""
     return await queue.read(job_id)
 
 
 @router.post("/jobs/{job_id}/cancel", dependencies=[OPERATOR], tags=["jobs"])
-async def cancel_job(queue: Queue, job_id: JobId) -> JobDetail:
+async def cancel_job(queue: Queue, job_id: RowId) -> JobDetail:
     """Call a job off; a running one is stopped by its worker within 2 s."""
     return await queue.cancel(job_id)
 
 
 @router.post("/jobs/{job_id}/retry", dependencies=[OPERATOR], tags=["jobs"])
-async def retry_job(queue: Queue, job_id: JobId) -> JobDetail:
+async def retry_job(queue: Queue, job_id: RowId) -> JobDetail:
     """Start a failed or cancelled job again."""
     return await queue.retry(job_id)
 
 
 @router.get("/workers", dependencies=[VIEWER], tags=["workers"])
-async def list_workers(
-    registry: Annotated[WorkerRegistry, Depends(_registry)],
-) -> Page[WorkerView]:
+async def list_workers(workers: Workers) -> Page[WorkerView]:
     """Worker processes and what they do now."""
-    return Page(items=await registry.views())
+    return Page(items=await workers.views())

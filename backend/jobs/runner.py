@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -64,6 +65,7 @@ class WorkerIdentity:
 class _Running:
     claim: Claim
     job: JobDetail
+    place: str
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     why: WhyStopped | None = None
 
@@ -72,6 +74,21 @@ class _Running:
         if self.why is None:
             self.why = why
             self.cancel.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A job's finished parts, written under its claim."""
+
+    queue: JobQueue
+    claim: Claim
+
+    async def load(self) -> dict[str, Any]:
+        return await self.queue.load_parts(self.claim.job_id)
+
+    async def save(self, name: str, value: Any) -> None:
+        if not await self.queue.save_part(self.claim, name, value):
+            raise HandBack("another worker has the job")
 
 
 class WorkerRunner:
@@ -150,12 +167,12 @@ class WorkerRunner:
     async def _claim(self, group: asyncio.TaskGroup) -> None:
         for name, slots in self._me.slots.items():
             kind = self._kinds[name]
-            busy = sum(running.job.kind == name for running in self._running.values())
+            busy = sum(running.place == name for running in self._running.values())
             if busy >= slots:
                 continue
             jobs = await self._queue.claim(kind.order, slots - busy, self._me.name, self._lease_s)
             for job in jobs:
-                running = _Running(Claim(job.id, job.attempt, self._me.name), job)
+                running = _Running(Claim(job.id, job.attempt, self._me.name), job, name)
                 self._running[job.id] = running
                 group.create_task(self._work(running, kind))
 
@@ -206,12 +223,23 @@ class WorkerRunner:
         if running.why is WhyStopped.CANCELLED:
             log.info("job cancelled", action="job.cancelled")
             return lambda: queue.finish_cancelled(claim, job)
+        if running.why is None and is_disconnect(error):
+            error = HandBack("the database was away")
         if running.why in {WhyStopped.HANDED_BACK, WhyStopped.LOST} or (
             running.why is None and isinstance(error, HandBack)
         ):
-            reason = str(error) if running.why is None else "its worker stopped"
-            log.info("job handed back", action="job.handed_back", reason=reason)
-            return lambda: queue.hand_back(claim, job, reason)
+            back = error if isinstance(error, HandBack) else HandBack("its worker stopped")
+            log.info(
+                "job handed back", action="job.handed_back", reason=str(back), after_s=back.after_s
+            )
+            return lambda: queue.hand_back(
+                claim,
+                job,
+                str(back),
+                after_s=back.after_s,
+                priority=back.priority,
+                store=back.store,
+            )
         said = _as_job_error(error)
         if running.why is WhyStopped.TIMED_OUT:
             said = JobError("timeout", f"not done within {kind.timeout_s:g} s", permanent=False)
@@ -230,7 +258,13 @@ class WorkerRunner:
         self, running: _Running, kind: JobKind, report: ProgressReport
     ) -> JobOutcome:
         """Run the handler; one that ignores `cancel` is itself cancelled a little later."""
-        context = JobContext(running.job, running.cancel, report.put, kind.timeout_s)
+        context = JobContext(
+            running.job,
+            running.cancel,
+            report.put,
+            kind.timeout_s,
+            parts=_Parts(self._queue, running.claim),
+        )
 
         async def handle() -> JobOutcome:
             return await kind.run(context)
@@ -326,7 +360,9 @@ class WorkerRunner:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._drain_s
         while self._running:
-            if self.hand_back.is_set() or loop.time() >= deadline:
+            if loop.time() >= deadline:
+                self.hand_back.set()  # nor is an end waited for that the database does not take
+            if self.hand_back.is_set():
                 for running in self._running.values():
                     running.stop(WhyStopped.HANDED_BACK)
             self._nudge.woken.clear()

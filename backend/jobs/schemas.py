@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.jobs.states import JobStatus, Priority, WorkerState
 
@@ -24,15 +26,23 @@ class NewJob:
     priority: Priority = Priority.NORMAL
     dedup_key: str | None = None
     max_retries: int = 3
+    callback_url: str | None = None
+    callback_id: str | None = None
+
+
+Store = Callable[[AsyncSession], Awaitable[None]]
+"""Writes what belongs to the end of an attempt, in its transaction, so only for whom the job still
+is; it may be called more than once, each time in a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """What a finished job leaves behind."""
+    """What a finished job leaves behind; `store` writes what else belongs to the result."""
 
     result: dict[str, Any]
     safety_score: int | None = None
     incident_count: int | None = None
+    store: Store | None = None
 
 
 class JobSummary(BaseModel):
@@ -70,6 +80,8 @@ class JobDetail(JobSummary):
 
     analysis_result: dict[str, Any] | None
     payload: dict[str, Any] | None
+    callback_url: str | None = Field(None, exclude=True)
+    callback_id: str | None = Field(None, exclude=True)
 
 
 class CurrentJob(BaseModel):

@@ -7,7 +7,8 @@ means that the claim is lost and the work must be thrown away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from backend.callbacks.service import CallbackTooLarge
 from backend.events.catalog import (
     Event,
     JobCancelled,
@@ -26,15 +28,17 @@ from backend.events.catalog import (
 )
 from backend.events.outbox import Outbox
 from backend.jobs import queries
+from backend.jobs.callbacks import JobCallbacks
 from backend.jobs.claims import KindOrder, claim_jobs
-from backend.jobs.queries import Claim, JobFilter
-from backend.jobs.schemas import JobDetail, JobOutcome, JobSummary, NewJob, QueueState
-from backend.jobs.states import JOB, JobStatus
+from backend.jobs.queries import Claim
+from backend.jobs.reading import JobReader, job_row
+from backend.jobs.schemas import JobDetail, JobOutcome, NewJob, Store
+from backend.jobs.states import JOB, JobStatus, Priority
 from backend.jobs.tables import JobRow
 from backend.kernel.db import Database, after_commit, utc_after, utc_now
-from backend.kernel.errors import Conflict, NotFound
-from backend.kernel.http import Page, decode_cursor, encode_cursor
+from backend.kernel.errors import Conflict
 from backend.kernel.nudge import JOBS, Nudges
+from backend.kernel.packets import StatementTooLarge
 from backend.kernel.retry import Backoff
 
 log = structlog.get_logger(__name__)
@@ -44,13 +48,20 @@ REAP_BATCH = 100
 CLEANUP_BATCH = 500
 
 
-class JobQueue:
+class JobQueue(JobReader):
     """The queue over one database. One a process; safe to share."""
 
     def __init__(
-        self, database: Database, outbox: Outbox, nudges: Nudges, *, retry: Backoff = RETRY
+        self,
+        database: Database,
+        outbox: Outbox,
+        nudges: Nudges,
+        *,
+        callbacks: JobCallbacks | None = None,
+        retry: Backoff = RETRY,
     ) -> None:
-        self._database = database
+        super().__init__(database)
+        self._callbacks = callbacks
         self._outbox = outbox
         self._nudges = nudges
         self._retry = retry
@@ -75,6 +86,8 @@ class JobQueue:
             "priority": job.priority,
             "dedup_key": job.dedup_key,
             "max_retries": job.max_retries,
+            "callback_url": job.callback_url,
+            "callback_id": job.callback_id,
             "trace_id": trace_id,
         }
         try:
@@ -85,6 +98,8 @@ class JobQueue:
             if known is None:
                 raise
             return known
+        if self._callbacks is not None and job.callback_url is not None:
+            await self._callbacks.begin(session, job.callback_id)
         event = JobQueued(
             job_id=job_id, kind=job.kind, camera_id=job.camera_id, status=JobStatus.PENDING
         )
@@ -98,13 +113,10 @@ class JobQueue:
         """Take up to `limit` due jobs of a kind for a worker."""
 
         async def work(session: AsyncSession) -> list[JobDetail]:
-            rows = await claim_jobs(
-                session, kind, limit, worker_id, lease_s, locks_rows=self._database.locks_rows
-            )
-            jobs = [JobDetail.model_validate(row) for row in rows]
+            jobs = await claim_jobs(session, kind, limit, worker_id, lease_s)
             for job in jobs:
                 started = JobStarted(**_facts(job), worker_id=worker_id, attempt=job.attempt)
-                self._publish(session, job, started)
+                await self._publish(session, job, started)
             return jobs
 
         return await self._database.retrying(work)
@@ -128,7 +140,7 @@ class JobQueue:
         return await self._write(claim, job, {"progress": percent, "stage": message[:500]}, event)
 
     async def complete(self, claim: Claim, job: JobDetail, outcome: JobOutcome) -> bool:
-        """Store a result and end the job."""
+        """Store a result and end the job; one too large to be stored or sent fails it for good."""
         event = JobCompleted(
             **_facts(job, JobStatus.COMPLETED),
             safety_score=outcome.safety_score,
@@ -145,7 +157,11 @@ class JobQueue:
             "error_message": None,
             **_RELEASED,
         }
-        return await self._write(claim, job, values, event)
+
+        try:
+            return await self._write(claim, job, values, event, outcome=outcome)
+        except (CallbackTooLarge, StatementTooLarge) as error:  # it would be as large again
+            return await self.fail(claim, job, error.code, error.message, permanent=True)
 
     async def fail(
         self, claim: Claim, job: JobDetail, code: str, message: str, *, permanent: bool
@@ -161,11 +177,24 @@ class JobQueue:
             claim, job, values, JobCancelled(**_facts(job, JobStatus.CANCELLED))
         )
 
-    async def hand_back(self, claim: Claim, job: JobDetail, reason: str) -> bool:
-        """Give a job back unharmed: it costs no retry and may be taken at once."""
-        values = {"status": JobStatus.PENDING, "stage": reason, **_WAITING}
+    async def hand_back(
+        self,
+        claim: Claim,
+        job: JobDetail,
+        reason: str,
+        *,
+        after_s: float = 0.0,
+        priority: Priority | None = None,
+        store: Store | None = None,
+    ) -> bool:
+        """Give a job back unharmed: it costs no retry and may be taken again `after_s` from now."""
+        values = {"status": JobStatus.PENDING, "stage": reason[:500], **_WAITING}
+        if after_s > 0:
+            values["run_at"] = utc_after(after_s)
+        if priority is not None:
+            values["priority"] = priority
         event = JobQueued(**_facts(job, JobStatus.PENDING), reason=reason)
-        done = await self._write(claim, job, values, event)
+        done = await self._write(claim, job, values, event, store=store)
         self._nudges.send(JOBS)
         return done
 
@@ -177,14 +206,14 @@ class JobQueue:
         """
 
         async def work(session: AsyncSession) -> None:
-            row = await self._row(session, job_id)
+            row = await job_row(session, job_id)
             if await queries.update_status(
                 session, job_id, JobStatus.CANCELLED, {"completed_at": utc_now()}
             ):
                 event = JobCancelled(**_facts(row, JobStatus.CANCELLED))
-                self._publish(session, row, event)
+                await self._publish(session, row, event)
             elif not await queries.request_cancel(session, job_id):
-                row = await self._row(session, job_id)
+                row = await job_row(session, job_id)
                 JOB.check(JobStatus(row.status), JobStatus.CANCELLED)
 
         await self._database.retrying(work)
@@ -198,26 +227,36 @@ class JobQueue:
             NotFound, Conflict: there is no such job, or it has not failed.
         """
 
-        async def work(session: AsyncSession) -> None:
-            row = await self._row(session, job_id)
-            values = {"retry_count": 0, "progress": 0, "stage": None, **_WAITING}
-            if not await queries.update_status(session, job_id, JobStatus.PENDING, values):
-                raise Conflict(f"job is {row.status}; only a failed or cancelled one starts again")
-            facts = _facts(row, JobStatus.PENDING)
-            self._publish(session, row, JobQueued(**facts, reason="asked for again"))
-            after_commit(session, self._notify)
-
-        await self._database.retrying(work)
+        await self._database.retrying(partial(self.start_again, job_id=job_id))
         return await self.read(job_id)
+
+    async def start_again(
+        self, session: AsyncSession, job_id: int, changes: Mapping[str, Any] | None = None
+    ) -> None:
+        """`retry` in the caller's transaction; `changes` are columns of the job.
+
+        Its receiver is told from the beginning.
+        """
+        row = await job_row(session, job_id)
+        anew = {"retry_count": 0, "progress": 0, "stage": None, "callback_progress": 0}
+        values = {**anew, **_WAITING, **(changes or {})}
+        if not await queries.update_status(session, job_id, JobStatus.PENDING, values):
+            raise Conflict(f"job is {row.status}; only a failed or cancelled one starts again")
+        row = await job_row(session, job_id)
+        event = JobQueued(**_facts(row), reason="asked for again")
+        if self._callbacks is not None and row.callback_url is not None:
+            await self._callbacks.begin_again(session, row)
+        await self._publish(session, row, event)
+        after_commit(session, self._notify)
 
     async def give_up(self, session: AsyncSession, job_id: int, code: str, message: str) -> bool:
         """End a waiting job that cannot be done any more, in the caller's transaction."""
-        row = await self._row(session, job_id)
+        row = await job_row(session, job_id)
         values = {"error_code": code, "error_message": message, "completed_at": utc_now()}
         if not await queries.update_status(session, job_id, JobStatus.FAILED, values):
             return False
         event = JobFailed(**_facts(row, JobStatus.FAILED), error_code=code, error_message=message)
-        self._publish(session, row, event)
+        await self._publish(session, row, event)
         return True
 
     async def reap(self) -> int:
@@ -230,50 +269,6 @@ class JobQueue:
         if taken:
             self._nudges.send(JOBS)
         return taken
-
-    async def read(self, job_id: int) -> JobDetail:
-        """One job with its result."""
-        async with self._database.read() as session:
-            return JobDetail.model_validate(await self._row(session, job_id))
-
-    async def details(self, job_ids: Sequence[int]) -> dict[int, JobDetail]:
-        """These jobs with their results, by id; ids that are gone are left out."""
-        if not job_ids:
-            return {}
-        async with self._database.read() as session:
-            rows = await queries.select_jobs(session, job_ids)
-            return {row.id: JobDetail.model_validate(row) for row in rows}
-
-    async def unfinished(self, job_ids: Sequence[int]) -> set[int]:
-        """Which of these jobs wait or run."""
-        if not job_ids:
-            return set()
-        async with self._database.read() as session:
-            return await queries.select_unfinished_ids(session, job_ids)
-
-    async def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> Page[JobSummary]:
-        """Jobs, newest first."""
-        before = int(decode_cursor(cursor)[0]) if cursor else None
-        async with self._database.read() as session:
-            rows = await queries.select_page(session, wanted, before, limit + 1)
-        items = [JobSummary.model_validate(row) for row in rows[:limit]]
-        more = encode_cursor(items[-1].id) if len(rows) > limit else None
-        return Page(items=items, next_cursor=more)
-
-    async def state(self) -> QueueState:
-        """How much waits and runs."""
-        async with self._database.read() as session:
-            by_status = await queries.count_by_status(session)
-            oldest, now = await queries.select_oldest_pending(session)
-        counts: dict[str, dict[str, int]] = {}
-        for (kind, status), number in by_status.items():
-            counts.setdefault(kind, {})[status] = number
-        return QueueState(
-            counts=counts,
-            pending=sum(c.get(JobStatus.PENDING, 0) for c in counts.values()),
-            processing=sum(c.get(JobStatus.PROCESSING, 0) for c in counts.values()),
-            oldest_pending_age_s=(now - oldest).total_seconds() if oldest else None,
-        )
 
     async def delete_old(self, *, older_than_s: float) -> int:
         """Forget jobs that ended long ago, in small transactions; says how many."""
@@ -300,7 +295,7 @@ class JobQueue:
                 values.pop("run_at", None)  # its worker is at fault, not the job: no delay
             if not await queries.update_expired(session, row.id, row.attempt, values):
                 return False
-            self._publish(session, row, event)
+            await self._publish(session, row, event)
             return True
 
         taken = await self._database.retrying(work)
@@ -333,29 +328,62 @@ class JobQueue:
         }
         return values, JobQueued(**_facts(row, JobStatus.PENDING), reason=message)
 
-    async def _write(
-        self, claim: Claim, job: JobDetail, values: dict[str, Any], event: Event
-    ) -> bool:
+    async def load_parts(self, job_id: int) -> dict[str, Any]:
+        """What earlier attempts have finished of a job, by name."""
+        async with self._database.read() as session:
+            return await queries.select_parts(session, job_id)
+
+    async def save_part(self, claim: Claim, name: str, value: Any) -> bool:
+        """Keep what an attempt has finished; False when the claim is lost."""
+
         async def work(session: AsyncSession) -> bool:
-            if not await queries.update_owned(session, claim, values):
+            if not await queries.update_owned(session, claim, {"worker_id": claim.worker_id}):
                 return False
-            self._publish(session, job, event)
+            await queries.replace_part(session, claim.job_id, name, value)
             return True
 
         return await self._database.retrying(work)
 
-    def _publish(self, session: AsyncSession, row: JobRow | JobDetail, event: Event) -> None:
+    async def _write(
+        self,
+        claim: Claim,
+        job: JobDetail,
+        values: dict[str, Any],
+        event: Event,
+        *,
+        outcome: JobOutcome | None = None,
+        store: Store | None = None,
+    ) -> bool:
+        store = outcome.store if outcome else store
+
+        async def work(session: AsyncSession) -> bool:
+            if not await queries.update_owned(session, claim, values):
+                return False
+            if outcome is not None:
+                await queries.delete_parts(session, [claim.job_id])
+            if store is not None:
+                await store(session)
+            result = outcome.result if outcome else None
+            await self._publish(session, job, event, result=result)
+            return True
+
+        return await self._database.retrying(work)
+
+    async def _publish(
+        self,
+        session: AsyncSession,
+        row: JobRow | JobDetail,
+        event: Event,
+        *,
+        result: dict[str, Any] | None = None,
+    ) -> None:
+        """Write an event, and whom it is to be told."""
         self._outbox.publish(session, event, trace_id=row.trace_id)
+        if self._callbacks is not None:
+            await self._callbacks.tell(session, row, event, result)
 
     def _notify(self) -> None:
         self._nudges.send(JOBS)
-
-    @staticmethod
-    async def _row(session: AsyncSession, job_id: int) -> JobRow:
-        row = await queries.select_job(session, job_id)
-        if row is None:
-            raise NotFound(f"there is no job {job_id}")
-        return row
 
 
 _RELEASED: dict[str, Any] = {

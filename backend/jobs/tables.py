@@ -44,6 +44,11 @@ class JobRow(Base):
     cancel_requested: Mapped[bool] = mapped_column(default=False, server_default=false())
     dedup_key: Mapped[str | None] = mapped_column(String(190), unique=True)
     trace_id: Mapped[str | None] = mapped_column(String(36))
+    callback_url: Mapped[str | None] = mapped_column(String(2000))
+    callback_progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    """What the receiver was told last."""
+    callback_id: Mapped[str | None] = mapped_column(String(190))
+    """What the receiver of its callbacks knows the job by."""
     progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     stage: Mapped[str | None] = mapped_column(String(500))
     analysis_result: Mapped[dict[str, Any] | None] = mapped_column(JsonColumn)
@@ -64,7 +69,8 @@ class JobRow(Base):
         ),
         # gives the order of a claim, so that no backlog is sorted or locked
         Index("ix_analysis_jobs_claim", "status", "kind", "priority", "run_at", "id"),
-        Index("ix_analysis_jobs_lease", "status", "locked_until"),
+        # few jobs run and few fail: finds their leases, and lists one status in order
+        Index("ix_analysis_jobs_status_id", "status", "id"),
         Index("ix_analysis_jobs_camera_id_status", "camera_id", "status"),
         Index("ix_analysis_jobs_segment_start", "segment_start"),
         Index("ix_analysis_jobs_completed_at", "completed_at"),
@@ -93,3 +99,13 @@ class WorkerRow(Base):
     heartbeat_at: Mapped[datetime] = mapped_column(
         UtcDateTime, default=utc_now(), server_default=utc_now()
     )
+
+
+class JobPartRow(Base):
+    """What an attempt has finished of a job, kept for the next attempt until the job is done."""
+
+    __tablename__ = "job_parts"
+
+    job_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    value: Mapped[Any] = mapped_column(JsonColumn)

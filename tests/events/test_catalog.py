@@ -20,7 +20,7 @@ def test_every_event_is_in_the_catalogue_under_its_type() -> None:
 def test_an_event_type_names_its_subject_and_fits_its_column() -> None:
     for name in CATALOG:
         subject, _, what = name.partition(".")
-        assert subject in {"camera", "segment", "job", "worker"}
+        assert subject in {"camera", "segment", "incident", "job", "worker"}
         assert what
         assert len(name) <= 64
 

@@ -5,43 +5,22 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 
 from backend.events.outbox import Outbox
 from backend.events.tables import EventRow
 from backend.jobs.claims import KindOrder
-from backend.jobs.queries import Claim, JobFilter
-from backend.jobs.schemas import JobDetail, JobOutcome, NewJob
+from backend.jobs.queries import JobFilter
+from backend.jobs.schemas import JobOutcome, NewJob
 from backend.jobs.service import JobQueue
 from backend.jobs.states import JobStatus, Priority
 from backend.jobs.tables import JobRow
 from backend.jobs.workers import WorkerRegistry
-from backend.kernel.db import Database, utc_after
+from backend.kernel.db import Database
 from backend.kernel.errors import Conflict, NotFound
 from backend.kernel.nudge import JOBS, NudgeListener, Nudges
 from backend.kernel.retry import Backoff
-
-OLDEST = KindOrder("scene", newest_first=False)
-NEWEST = KindOrder("scene", newest_first=True)
-
-
-async def add(database: Database, queue: JobQueue, **facts: object) -> int:
-    async with database.write() as session:
-        return await queue.enqueue(session, NewJob(kind="scene", **facts))  # type: ignore[arg-type]
-
-
-async def take(
-    queue: JobQueue, worker: str = "one", kind: KindOrder = OLDEST, lease_s: float = 30
-) -> tuple[Claim, JobDetail]:
-    (job,) = await queue.claim(kind, 1, worker, lease_s)
-    return Claim(job.id, job.attempt, worker), job
-
-
-async def end_lease(database: Database, job_id: int) -> None:
-    async with database.write() as session:
-        await session.execute(
-            update(JobRow).where(JobRow.id == job_id).values(locked_until=utc_after(-1))
-        )
+from tests.jobs.steps import NEWEST, OLDEST, add, end_lease, take
 
 
 async def events_of(database: Database, job_id: int) -> list[str]:

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.events.outbox import Outbox
 from backend.jobs.claims import KindOrder
@@ -19,9 +20,10 @@ from backend.jobs.service import JobQueue
 from backend.jobs.states import JobStatus
 from backend.jobs.tables import JobRow
 from backend.jobs.workers import WorkerRegistry
-from backend.kernel.db import Database, utc_after
+from backend.kernel.db import Database, database_url, utc_after
 from backend.kernel.nudge import JOBS, NudgeListener, Nudges
 from backend.kernel.retry import Backoff
+from tests.waiting import until
 
 SCENE = KindOrder("scene", newest_first=False)
 WITHIN_S = 15
@@ -104,8 +106,6 @@ async def test_progress_passes_every_mark_in_order(bench: Bench) -> None:
     async with bench.worker(work):
         job_id = await bench.add()
         await bench.until(job_id, ended)
-    from sqlalchemy import select
-
     from backend.events.tables import EventRow
 
     async with bench.database.read() as session:
@@ -223,6 +223,23 @@ async def test_a_drain_that_takes_too_long_hands_back(bench: Bench) -> None:
     assert (await bench.queue.read(job_id)).status == JobStatus.PENDING
 
 
+async def test_a_drain_does_not_wait_for_a_database_that_is_away(bench: Bench) -> None:
+    tried = asyncio.Event()
+
+    async def refuse(*_: object) -> bool:
+        tried.set()
+        raise ConnectionRefusedError
+
+    async def work(_: JobContext) -> JobOutcome:
+        return JobOutcome({})
+
+    bench.queue.complete = refuse  # type: ignore[method-assign]
+    async with asyncio.timeout(WITHIN_S), bench.worker(work, drain_s=0.2):
+        job_id = await bench.add()
+        await tried.wait()
+    assert (await bench.queue.read(job_id)).status == JobStatus.PROCESSING  # until its lease ends
+
+
 async def test_a_worker_that_lost_its_claim_throws_its_result_away(bench: Bench) -> None:
     release = asyncio.Event()
 
@@ -272,3 +289,99 @@ async def test_a_worker_whose_name_is_taken_stops(bench: Bench) -> None:
                 await asyncio.Event().wait()
     assert caught.group_contains(NameTaken) or caught.group_contains(TimeoutError)
     assert caught.group_contains(NameTaken)
+
+
+async def test_a_job_handed_back_for_later_waits_that_long(bench: Bench) -> None:
+    async def work(context: JobContext) -> JobOutcome:
+        raise HandBack("the model is busy", after_s=300)
+
+    async with bench.worker(work):
+        job_id = await bench.add()
+        job = await bench.until(job_id, lambda job: job.stage == "the model is busy")
+    assert (job.status, job.retry_count, job.error_code) == ("pending", 0, None)
+    assert 250 < (job.run_at - job.created_at).total_seconds() < 320
+
+
+async def test_an_attempt_finds_what_the_last_one_finished(bench: Bench) -> None:
+    seen: list[dict[str, object]] = []
+
+    async def work(context: JobContext) -> JobOutcome:
+        seen.append(await context.parts.load())
+        await context.parts.save(f"part {len(seen)}", {"by": len(seen)})
+        if len(seen) < 3:
+            raise JobError("busy", "try again", permanent=False)
+        return JobOutcome({})
+
+    async with bench.worker(work):
+        done = await bench.until(await bench.add(), ended)
+    assert done.status == "completed"
+    one, two = {"part 1": {"by": 1}}, {"part 1": {"by": 1}, "part 2": {"by": 2}}
+    assert seen == [{}, one, two]
+    assert await bench.queue.load_parts(done.id) == {}
+
+
+async def test_a_stale_workers_part_is_refused_and_ends_its_work(bench: Bench) -> None:
+    release, refused = asyncio.Event(), asyncio.Event()
+
+    async def work(context: JobContext) -> JobOutcome:
+        await release.wait()
+        try:
+            await context.parts.save("part 1", "from the old owner")
+        except HandBack:
+            refused.set()
+            raise
+        return JobOutcome({})
+
+    async with bench.worker(work, lease_s=600):
+        job_id = await bench.add()
+        await bench.until(job_id, lambda job: job.status == JobStatus.PROCESSING)
+        async with bench.database.write() as session:
+            await session.execute(update(JobRow).values(locked_until=utc_after(-1)))
+        assert await bench.queue.reap() == 1
+        await bench.queue.claim(SCENE, 1, "another", 600)
+        release.set()
+        async with asyncio.timeout(WITHIN_S):
+            await refused.wait()
+    job = await bench.queue.read(job_id)
+    assert (job.status, job.worker_id) == ("processing", "another")
+    assert await bench.queue.load_parts(job_id) == {}
+
+
+async def test_a_database_that_goes_away_under_a_handler_costs_no_retry(
+    bench: Bench, unused_tcp_port: int, tmp_path: Path
+) -> None:
+    url = database_url(f"postgresql://u:p@127.0.0.1:{unused_tcp_port}/d", data_dir=tmp_path)
+    away = Database(url)
+
+    async def work(context: JobContext) -> JobOutcome:
+        if context.job.attempt == 1:
+            async with away.read() as session:
+                await session.execute(select(1))
+        return JobOutcome({})
+
+    async with bench.worker(work):
+        job = await bench.until(await bench.add(), ended)
+    await away.close()
+    assert (job.status, job.attempt, job.retry_count) == ("completed", 2, 0)
+
+
+async def test_an_error_while_storing_leaves_the_job_to_its_lease(bench: Bench) -> None:
+    tried: list[int] = []
+
+    async def work(context: JobContext) -> JobOutcome:
+        async def store(_: AsyncSession) -> None:
+            tried.append(context.job.attempt)
+            if context.job.attempt == 1:
+                raise ZeroDivisionError
+
+        return JobOutcome({"attempt": context.job.attempt}, store=store)
+
+    async def reaped() -> bool:
+        return bool(await bench.queue.reap())
+
+    async with bench.worker(work, lease_s=0.6):
+        job_id = await bench.add()
+        await until(reaped)
+        job = await bench.until(job_id, ended)
+    assert (job.status, job.analysis_result) == ("completed", {"attempt": 2})
+    assert tried == [1, 2]
