@@ -97,7 +97,10 @@ def make_durable(path: Path) -> None:
 
 
 def remove_archive(path: Path) -> bool:
-    """Delete a segment for good; says whether it was there."""
+    """Delete a segment and the pictures beside it for good; says whether it was there."""
+    for pattern in (f"{path.stem}_*.jpg", f".{path.stem}_*.tmp"):
+        for picture in path.parent.glob(pattern):
+            picture.unlink(missing_ok=True)
     try:
         path.unlink()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """The ffmpeg command line that records a camera. Pure: a plan in, an argv out, nothing is run.
 
 One process writes both the live HLS folder and the archive (`tee`), so that a camera is connected
-to once. Why each option is there:
+to once; a substream has no archive. Why each option is there:
 
 - `-use_wallclock_as_timestamps 1` (an input option: behind `-i` it silently does nothing) repairs
   cameras whose timestamps are zero, random or jumping. Not with B-frames, whose order it would
@@ -61,7 +61,7 @@ class RecordPlan:
         copy: the video goes into the browser as it is; else it is encoded to H.264.
         b_frames: pictures are sent in another order than shown.
         live_dir: where `index.m3u8` and its segments are written.
-        archive_dir: where `archive_*.mp4` are written.
+        archive_dir: where `archive_*.mp4` are written; None for a live view only.
         segment_s: length of an archive; a divisor of a day keeps the cuts at the same times.
         keyframe_interval_s: distance of keyframes as probed, None when unknown.
         verify_tls: whether the certificate of an rtsps or https source must be trusted. With an
@@ -71,7 +71,7 @@ class RecordPlan:
     source: str
     kind: SourceKind
     live_dir: Path
-    archive_dir: Path
+    archive_dir: Path | None
     copy: bool = True
     b_frames: bool = False
     segment_s: int = 600
@@ -110,13 +110,16 @@ def source_kind(source: str, *, duration_s: float | None, container: str = "") -
 def record_command(
     ffmpeg: Ffmpeg, plan: RecordPlan, *, segment_list_fd: int, first_live_number: int = 0
 ) -> list[str]:
-    """The argv that writes live HLS and archive of one source until it is stopped.
+    """The argv that writes live HLS and, where planned, the archive of one source until stopped.
 
     Run it in `plan.live_dir` (live names are relative) with `RECORD_ENV`. Progress blocks come on
     stdout each second; each finished archive is a CSV line `name,start_s,end_s` on the pipe
     `segment_list_fd`. `first_live_number` names the first live segment where no playlist is there
     to go on with; where one is, a greater number than its own would make its segments jump.
     """
+    outputs = [_live(plan, first_live_number)]
+    if plan.archive_dir is not None:
+        outputs.append(_archive(ffmpeg, plan, plan.archive_dir, segment_list_fd))
     return [
         str(ffmpeg.path),
         *("-hide_banner", "-nostdin", "-loglevel", "level+warning", "-nostats"),
@@ -124,11 +127,7 @@ def record_command(
         *_input(ffmpeg, plan),
         *("-map", "0:V:0", "-an", "-sn", "-dn"),
         *(("-c", "copy") if plan.copy else _ENCODE),
-        *(
-            "-f",
-            "tee",
-            f"{_live(plan, first_live_number)}|{_archive(ffmpeg, plan, segment_list_fd)}",
-        ),
+        *("-f", "tee", "|".join(outputs)),
     ]
 
 
@@ -187,7 +186,7 @@ def _live(plan: RecordPlan, first_number: int) -> str:
     return _slave(options, PLAYLIST_NAME)
 
 
-def _archive(ffmpeg: Ffmpeg, plan: RecordPlan, segment_list_fd: int) -> str:
+def _archive(ffmpeg: Ffmpeg, plan: RecordPlan, archive_dir: Path, segment_list_fd: int) -> str:
     safe = "+hybrid_fragmented" if ffmpeg.has_hybrid_fragmented else "+empty_moov+default_base_moof"
     options = {
         "f": "segment",
@@ -202,7 +201,7 @@ def _archive(ffmpeg: Ffmpeg, plan: RecordPlan, segment_list_fd: int) -> str:
         "segment_list": f"pipe:{segment_list_fd}",
         "segment_list_type": "csv",
     }
-    folder = str(plan.archive_dir).replace("%", "%%")  # its own name is no pattern
+    folder = str(archive_dir).replace("%", "%%")  # its own name is no pattern
     return _slave(options, f"{folder}/{ARCHIVE_PATTERN}")
 
 

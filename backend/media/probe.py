@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,14 +84,21 @@ class ProbeResult:
             and self.profile != "Extended"
         )
 
+    def is_like(self, other: ProbeResult) -> bool:
+        """Whether both are recorded alike: all but what only a long look measures is the same."""
+        measured: dict[str, Any] = {"fps": None, "keyframe_interval_s": None}
+        return replace(self, **measured) == replace(other, **measured)
+
 
 async def probe_source(
-    url: str, *, timeout_s: float = 15.0, verify_tls: bool = True
+    url: str, *, timeout_s: float = 15.0, verify_tls: bool = True, is_brief: bool = False
 ) -> ProbeResult:
     """Look at a live or finite source (rtsp, rtsps, http, https) or a `file:` URL.
 
     Args:
         verify_tls: whether the certificate of an rtsps or https source must be trusted.
+        is_brief: of an endless source, see no more than says how to record it: a second or so,
+            but no `keyframe_interval_s`.
 
     Raises:
         ProbeError: it gives no video, with the reason.
@@ -99,7 +106,10 @@ async def probe_source(
     if url.startswith("file:"):
         return await probe_file(Path(url.removeprefix("file://").removeprefix("file:")))
     options = _source_options(url, verify_tls=verify_tls)
-    return await _probe({"url": url, "is_live": True, "options": options}, timeout_s=timeout_s)
+    return await _probe(
+        {"url": url, "is_live": True, "is_brief": is_brief, "options": options},
+        timeout_s=timeout_s,
+    )
 
 
 async def probe_file(path: Path, *, timeout_s: float = 60.0) -> ProbeResult:
@@ -114,6 +124,7 @@ async def probe_file(path: Path, *, timeout_s: float = 60.0) -> ProbeResult:
         {
             "url": f"file:{absolute}",
             "is_live": False,
+            "is_brief": False,
             "options": {"protocol_whitelist": "file"},
         },
         timeout_s=timeout_s,

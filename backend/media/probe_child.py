@@ -1,8 +1,8 @@
 """The child process of `backend.media.probe`: the only part of this package that uses PyAV.
 
-Reads one JSON request from stdin, `{"url", "is_live", "options", "deadline_s"}`, and writes one
-JSON answer to stdout: `{"result": {...}}` or `{"fault", "error"}`. What ffmpeg's libraries say goes
-to stderr, where the parent looks for the reason of errors that have no type.
+Reads one JSON request from stdin, `{"url", "is_live", "is_brief", "options", "deadline_s"}`, and
+writes one JSON answer to stdout: `{"result": {...}}` or `{"fault", "error"}`. What ffmpeg's
+libraries say goes to stderr, where the parent looks for the reason of errors that have no type.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _fault_of(error: BaseException) -> StreamFault:
 
 
 def _probe(
-    *, url: str, is_live: bool, options: dict[str, str], deadline_s: float
+    *, url: str, is_live: bool, is_brief: bool, options: dict[str, str], deadline_s: float
 ) -> dict[str, Any]:
     ends_at = time.monotonic() + deadline_s
     with av.open(
@@ -158,12 +158,13 @@ def _probe(
         frame = None
         demuxed = _demux(container, stream, packets, ends_at)
         started_at = time.monotonic()
+        is_endless = is_live and duration_s is None
+        keyframes = 1 if is_brief else KEYFRAMES_ENOUGH
         for tries, packet in enumerate(demuxed):
             if frame is None and tries < DECODE_TRIES:
                 frame = _decoded(stream, packet)
-            if _has_seen_enough(
-                packets, time.monotonic() - started_at, is_endless=is_live and duration_s is None
-            ):
+            watched_s = time.monotonic() - started_at
+            if _has_seen_enough(packets, watched_s, is_endless=is_endless, keyframes=keyframes):
                 break
         if packets.count == 0:
             raise _Refused(StreamFault.NO_VIDEO, "no packet of video")
@@ -212,8 +213,10 @@ def _demux(
             raise
 
 
-def _has_seen_enough(packets: _Packets, watched_s: float, *, is_endless: bool) -> bool:
-    has_keyframes = len(packets.keyframes_seen_at) >= KEYFRAMES_ENOUGH and packets.count >= 10
+def _has_seen_enough(
+    packets: _Packets, watched_s: float, *, is_endless: bool, keyframes: int
+) -> bool:
+    has_keyframes = len(packets.keyframes_seen_at) >= keyframes and packets.count >= 10
     if is_endless:
         return has_keyframes or watched_s > LIVE_WATCH_S
     return (has_keyframes and packets.count >= 50) or packets.span_s > FILE_LOOK_S

@@ -72,22 +72,38 @@ async def start_process(
         on_stderr_line: called with each redacted line of stderr, in the loop; must be quick.
 
     Raises:
-        OSError: the program cannot be started.
+        OSError: the program cannot be started; `filename` is always the program.
     """
     loop = asyncio.get_running_loop()
     lines = _StderrLines(on_stderr_line)
-    transport, protocol = await loop.subprocess_exec(
-        lambda: _Protocol(loop, lines),
-        *argv,
-        stdin=PIPE if stdin == "pipe" else DEVNULL,
-        stdout=PIPE if stdout == "pipe" else DEVNULL,
-        stderr=PIPE,
-        env=_environment(inherit_env, env),
-        cwd=cwd,
-        pass_fds=tuple(pass_fds),
-        start_new_session=True,
-        preexec_fn=_die_with_parent(os.getpid()),
+    making = asyncio.ensure_future(
+        loop.subprocess_exec(
+            lambda: _Protocol(loop, lines),
+            *argv,
+            stdin=PIPE if stdin == "pipe" else DEVNULL,
+            stdout=PIPE if stdout == "pipe" else DEVNULL,
+            stderr=PIPE,
+            env=_environment(inherit_env, env),
+            cwd=cwd,
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+            preexec_fn=_die_with_parent(os.getpid()),
+        )
     )
+    try:
+        transport, protocol = await asyncio.shield(making)
+    except asyncio.CancelledError:
+        # asyncio may wait for ever for a process whose making is cancelled: make it, then end it
+        while not making.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([making])
+        if making.exception() is None:
+            transport, protocol = making.result()
+            await SupervisedProcess(Process(transport, protocol, loop), lines).terminate(0)
+        raise
+    except OSError as error:
+        error.filename = error.filename or argv[0]  # without one it looks like the network's
+        raise
     return SupervisedProcess(Process(transport, protocol, loop), lines)
 
 

@@ -1,4 +1,4 @@
-"""Runs one ffmpeg that writes a camera's live view and archive, watches it, and says how it ended.
+"""Runs one ffmpeg that writes a stream's live view and archive, watches it, and says how it ended.
 
 Started by whoever owns the camera, once per try: there is no retry in here. Guarantees:
 
@@ -6,6 +6,7 @@ Started by whoever owns the camera, once per try: there is no retry in here. Gua
 - `on_segment` is called for each finished archive, in order, also for those that ffmpeg left
   behind when it died; all calls are done when `run` returns. A call that raises is logged, and the
   file stays where a later look at the folder finds it.
+- Where the plan has no archive only the live view is written, and there are no segments.
 - A source that stops growing ends the run. So does an archive that fails or goes silent, but later:
   live goes on for a while, `on_archive_trouble` is told at once.
 - No ffmpeg is left behind, whatever ends `run`: return, exception or cancellation.
@@ -18,6 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import structlog
 
@@ -121,7 +123,8 @@ class Recorder:
             OSError: a folder cannot be made, or ffmpeg not be started.
         """
         await asyncio.to_thread(self._prepare)
-        if await self._name_is_taken(stop):
+        archive_dir = self._plan.archive_dir
+        if archive_dir is not None and await self._name_is_taken(archive_dir, stop):
             return RecordingEnded(None)
         first_second = self._clock.now().replace(microsecond=0)
         async with SegmentNotices() as notices:
@@ -139,7 +142,8 @@ class Recorder:
                 ended = await self._supervise(process, notices, stop)
             finally:
                 await process.terminate(0)
-        await self._salvage(first_second)
+        if archive_dir is not None:
+            await self._salvage(archive_dir, first_second)
         log.info(
             "recording ended",
             action="recording.ended",
@@ -207,6 +211,8 @@ class Recorder:
             await self._on_archive_trouble(fault, line)
 
     def _archive_overdue(self) -> RecordingEnded | None:
+        if self._plan.archive_dir is None:
+            return None
         now = self._clock.monotonic()
         if self._archive_trouble is not None:
             since, fault, line = self._archive_trouble
@@ -266,13 +272,15 @@ class Recorder:
                 await self._deliver(segment)
 
     def _finished(self, notice: SegmentNotice) -> FinishedSegment | None:
-        path = self._plan.archive_dir / notice.name
         started_at = parse_archive_name(notice.name)
+        if self._plan.archive_dir is None or started_at is None:
+            return None
+        path = self._plan.archive_dir / notice.name
         try:
             size_bytes = path.stat().st_size
         except FileNotFoundError:
             size_bytes = 0
-        if started_at is None or size_bytes == 0:
+        if size_bytes == 0:
             return None
         return FinishedSegment(path, started_at, notice.duration_s, size_bytes)
 
@@ -285,12 +293,11 @@ class Recorder:
                 "segment was not taken", action="recording.segment_refused", name=segment.path.name
             )
 
-    async def _salvage(self, first_second: datetime) -> None:
+    async def _salvage(self, archive_dir: Path, first_second: datetime) -> None:
         """Deliver what ffmpeg left without a notice."""
-        left = await salvage_segments(
-            self._plan.archive_dir, since=first_second, known=self._delivered
-        )
-        for segment in left:
+        for segment in await salvage_segments(
+            archive_dir, since=first_second, known=self._delivered
+        ):
             await self._deliver(segment)
 
     async def _live_has_begun(self) -> bool:
@@ -316,18 +323,19 @@ class Recorder:
 
     def _prepare(self) -> None:
         self._plan.live_dir.mkdir(parents=True, exist_ok=True)
-        self._plan.archive_dir.mkdir(parents=True, exist_ok=True)
+        if self._plan.archive_dir is not None:
+            self._plan.archive_dir.mkdir(parents=True, exist_ok=True)
         prune_live_folder(self._plan.live_dir)
         self._old_playlist_mtime_ns = self._playlist_mtime_ns()
 
-    async def _name_is_taken(self, stop: asyncio.Event) -> bool:
+    async def _name_is_taken(self, archive_dir: Path, stop: asyncio.Event) -> bool:
         """Wait while the run before has a file of this second; ffmpeg would overwrite it.
 
         Says whether it was asked to stop meanwhile.
         """
         while not stop.is_set():
             now = self._clock.now()
-            path = self._plan.archive_dir / archive_name(now)
+            path = archive_dir / archive_name(now)
             if not await asyncio.to_thread(path.exists):
                 return False
             next_second = now.replace(microsecond=0) + timedelta(seconds=1)

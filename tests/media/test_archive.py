@@ -72,6 +72,25 @@ def test_removing_is_final_and_may_be_said_twice(tmp_path: Path) -> None:
     assert list_archives(tmp_path) == []
 
 
+def test_the_pictures_beside_a_segment_go_with_it_and_no_others(tmp_path: Path) -> None:
+    path = tmp_path / archive_name(NOON)
+    other = tmp_path / archive_name(NOON + timedelta(seconds=1))
+    mine = [f"{path.stem}_0.jpg", f"{path.stem}_11.jpg", f".{path.stem}_2.jpg.x7.tmp"]
+    theirs = [f"{other.stem}_0.jpg", other.name, f".{other.stem}_0.jpg.x7.tmp", "notes_0.jpg"]
+    for name in [path.name, *mine, *theirs]:
+        (tmp_path / name).write_bytes(b"x")
+    assert remove_archive(path) is True
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(theirs)
+
+
+def test_pictures_that_a_crash_left_go_although_the_segment_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / archive_name(NOON)
+    picture = tmp_path / f"{path.stem}_0.jpg"
+    picture.write_bytes(b"x")
+    assert remove_archive(path) is False
+    assert not picture.exists()
+
+
 def test_a_file_that_is_gone_cannot_be_made_durable(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         make_durable(tmp_path / "gone.mp4")

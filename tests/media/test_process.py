@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from backend.kernel.db import is_disconnect
 from backend.media.process import MAX_LINE_CHARS, TAIL_LINES, start_process
 from tests.media.harness import apart, kill_all, pids_with, until, wait_until
 
@@ -155,6 +156,14 @@ async def test_a_plain_environment_holds_no_settings_or_keys(
     await full.wait()
 
 
-async def test_a_program_that_is_not_there_is_said_at_once() -> None:
-    with pytest.raises(FileNotFoundError):
-        await start_process(["/nowhere/ffmpeg"])
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_program_that_is_not_there_is_said_at_once_and_is_no_matter_of_the_network(run) -> None:
+    async def start() -> OSError:
+        with pytest.raises(FileNotFoundError) as caught:
+            await start_process(["/nowhere/ffmpeg"])
+        return caught.value
+
+    errors: list[OSError] = []
+    apart(lambda: errors.append(run(start())))
+    assert errors[0].filename == "/nowhere/ffmpeg"
+    assert not is_disconnect(errors[0])
