@@ -20,10 +20,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from backend.analysis.detection.decoding import SAME_OBJECT_IOU
 from demo.drawing import Picture
 
 CONFIDENCE = 0.35
-NMS_IOU = 0.6
+NMS_IOU = SAME_OBJECT_IOU
+"""Doubles are told apart as the product does it."""
 SEEN_PERCENT = 50
 IOU_LEVELS = np.arange(0.5, 0.96, 0.05)
 Boxes = NDArray[np.float64]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backend.analysis.detection.detector import Picture
+from backend.analysis.detection.letterbox import GREY
 from backend.analysis.detection.torchvision_ops import ensure_torchvision_ops
-from backend.analysis.detection.weights import WeightsFile
+from backend.analysis.detection.weights import WeightsFile, WeightsFormat
 from backend.analysis.protocol import AnalysisError, ModelInfo
 from backend.findings.detection import Box, Detection
 
@@ -41,8 +45,17 @@ class CudaDetector:
         """Load the weights.
 
         Raises:
-            AnalysisError: `weights_refused`: it is not a plain YOLO checkpoint.
+            AnalysisError: `weights_refused`: it is not a plain YOLO checkpoint; `runtime_missing`,
+                `weights_unreadable`: it is an engine that cannot be run here.
         """
+        is_engine = weights.format is WeightsFormat.TENSORRT
+        if is_engine and importlib.util.find_spec("tensorrt") is None:
+            raise AnalysisError(
+                "runtime_missing",
+                f"{weights.path.name} is a TensorRT engine and needs the package tensorrt,"
+                " which is not installed",
+                permanent=True,
+            )
         ensure_torchvision_ops()
         import torch
         import ultralytics
@@ -59,15 +72,16 @@ class CudaDetector:
             ) from error
         self._device = device
         self._turn = threading.Lock()
-        self._size = _size(self._yolo)
+        size = self._size_of_engine(weights) if is_engine else _trained_size(self._yolo)
+        self._size = max(size)
         self._model = ModelInfo(
             name=weights.path.name,
             sha256=weights.sha256(),
             format=weights.format,
             runtime=f"ultralytics {ultralytics.__version__}, torch {torch.__version__}",
             device=device,
-            input_width=self._size,
-            input_height=self._size,
+            input_width=size[0],
+            input_height=size[1],
         )
 
     @property
@@ -110,9 +124,24 @@ class CudaDetector:
         ]
         return sorted(detections, key=lambda detection: -detection.confidence)
 
+    def _size_of_engine(self, weights: WeightsFile) -> tuple[int, int]:
+        """Width and height that an engine was built for: it is opened by its first picture."""
+        grey = np.full((DEFAULT_SIZE, DEFAULT_SIZE, 3), GREY, dtype=np.uint8)
+        try:
+            self._yolo.predict(grey, device=self._device, verbose=False, save=False)
+        except Exception as error:  # TensorRT and its loader raise what they like
+            raise AnalysisError(
+                "weights_unreadable",
+                f"{weights.path.name} cannot be run on {self._device}: an engine only runs on the"
+                " kind of GPU and with the version of TensorRT that it was built for",
+                permanent=False,  # a GPU without free memory looks the same
+            ) from error
+        height, width = self._yolo.predictor.imgsz
+        return int(width), int(height)
 
-def _size(yolo: Any) -> int:
-    """The size that the weights were trained at; an engine only knows it when it has run."""
-    arguments = getattr(yolo.model, "args", None)
-    size = arguments.get("imgsz", DEFAULT_SIZE) if isinstance(arguments, Mapping) else DEFAULT_SIZE
-    return int(max(size) if isinstance(size, list | tuple) else size)
+
+def _trained_size(yolo: Any) -> tuple[int, int]:
+    """Width and height that the weights were trained at."""
+    size = yolo.model.args.get("imgsz", DEFAULT_SIZE)
+    longest = int(max(size) if isinstance(size, list | tuple) else size)
+    return longest, longest

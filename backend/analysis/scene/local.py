@@ -17,6 +17,7 @@ from typing import Any
 
 import av
 import cv2
+import structlog
 
 from backend.analysis.detection.detector import Detector
 from backend.analysis.detection.loading import DetectorShelf, NoDetector
@@ -32,11 +33,14 @@ from backend.analysis.scene.gate import DetectionGate, Why
 from backend.analysis.scene.motion import HEIGHT, WIDTH, Look, MotionGate
 from backend.analysis.scene.rules.judge import judge
 from backend.analysis.scene.rules.settings import RuleSettings
+from backend.analysis.scene.summary import in_words, moving, track_infos
 from backend.analysis.scene.tracking import Tracker
 from backend.analysis.scene.tracks import Track
 from backend.analysis.scene.video import Reading, Sample, Video
 from backend.findings.detection import Box, Detection
 from backend.findings.score import safety_score
+
+log = structlog.get_logger(__name__)
 
 VERSION = "1"
 """Grows when the same video and settings may give another result."""
@@ -158,6 +162,13 @@ class LocalSceneAnalyser:
                     device=settings.device,
                     check=context.check,
                 )
+            if isinstance(detector, NoDetector):
+                log.warning(
+                    "no detector: only motion is judged",
+                    action="scene.no_detector",
+                    camera_id=request.camera_id,
+                    reason=detector.reason,
+                )
             context.progress(_LOADED, _about(detector))
             one = _Pass(detector, settings, Tracker(settings.confidence), watch)
             self._look(video, one, context, expected_s=expected_s)
@@ -166,7 +177,7 @@ class LocalSceneAnalyser:
         with watch.stage("rules"):
             tracks = one.tracker.finish()
             incidents = judge(tracks, one.looks, self._rules)
-        missing = isinstance(detector, NoDetector)
+        objects = {} if isinstance(detector, NoDetector) else count_objects(tracks)
         return SceneResult(
             analyser="local",
             version=VERSION,
@@ -174,9 +185,12 @@ class LocalSceneAnalyser:
             incidents=incidents,
             safety_score=safety_score(incidents),
             coverage=_coverage(one, reading, request),
-            model=None if isinstance(detector, NoDetector) else detector.model,
-            model_missing=detector.reason if isinstance(detector, NoDetector) else None,
-            objects={} if missing else count_objects(tracks),
+            summary=in_words(objects, incidents),
+            detector=None if isinstance(detector, NoDetector) else detector.model,
+            detector_missing=detector.reason if isinstance(detector, NoDetector) else None,
+            motion=moving(one.looks),
+            tracks=track_infos(tracks),
+            objects=objects,
             timings=watch.seconds(),
             libraries={"av": av.__version__, "opencv": cv2.__version__},
         )

@@ -6,10 +6,12 @@ import gzip
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from backend.analysis.protocol import AnalysisError
 from backend.analysis.scene.local import LocalSceneAnalyser
@@ -48,13 +50,21 @@ def sees_a_person(tmp_path: Path) -> Path:
 def test_without_a_detector_motion_is_told_and_the_reason(tmp_path: Path) -> None:
     video = make_video(tmp_path / "a.mp4", seconds=12, size=(320, 180))
     heard = Heard()
-    result = LocalSceneAnalyser().analyse(scene_request(video, seconds=12), heard)
-    assert result.model is None
+    with capture_logs() as logged:
+        result = LocalSceneAnalyser().analyse(scene_request(video, seconds=12), heard)
+    (said,) = [line for line in logged if line.get("action") == "scene.no_detector"]
+    assert (said["log_level"], said["camera_id"]) == ("warning", "cam")
+    assert said["reason"] == "detection is switched off"
+    assert result.detector is None
     assert result.to_json()["detector"] is None
-    assert result.model_missing == "detection is switched off"
+    assert result.detector_missing == "detection is switched off"
     assert result.coverage.frames_detected == 0
     assert "nothing was searched for objects: detection is switched off" in result.coverage.skipped
     assert heard.said[-1][1].startswith("motion in 3 of 3 parts")
+    ((start, end),) = result.motion
+    assert (start, end) == (0.0, pytest.approx(12, abs=0.3))
+    assert (result.tracks, result.summary) == ((), "Nothing was recognised.")
+    assert (result.to_json()["backend"], result.to_json()["model"]) == ("local", None)
 
 
 def test_a_still_scene_is_mostly_skipped_and_said_so(sees_a_person: Path, tmp_path: Path) -> None:
@@ -81,9 +91,13 @@ def test_a_result_names_model_settings_and_rules(sees_a_person: Path, tmp_path: 
     video = make_video(tmp_path / "a.mp4", seconds=3, size=(320, 180))
     request = scene_request(video, seconds=3, weights=sees_a_person, confidence=0.5)
     result = LocalSceneAnalyser().analyse(request, Heard()).to_json()
-    assert result["model"]["name"] == "person.onnx"
-    assert len(result["model"]["sha256"]) == 64
-    assert result["model"]["device"] == "cpu"
+    assert (result["backend"], result["model"]) == ("local", "person.onnx")
+    assert result["detector"]["name"] == "person.onnx"
+    assert result["summary"].startswith("Seen: person (1).")
+    (track,) = result["tracks"]
+    assert (track["label"], track["t_start"]) == ("person", pytest.approx(0, abs=0.5))
+    assert len(result["detector"]["sha256"]) == 64
+    assert result["detector"]["device"] == "cpu"
     assert result["settings"]["confidence"] == 0.5
     assert result["settings"]["rules"]["fall"]["stay_low_s"] == 2.0
     assert "models_dir" not in result["settings"]
@@ -166,6 +180,7 @@ def test_the_demo_scene_gives_what_its_script_says_and_nothing_else(
     result = LocalSceneAnalyser().analyse(
         scene_request(clip, seconds=length, weights=detector, models_dir=tmp_path), Heard()
     )
+    check_incidents(result.to_json()["incidents"], seconds=length)
     for incident in result.incidents:
         assert any(
             incident.category == scripted["category"]
@@ -181,6 +196,26 @@ def test_the_demo_scene_gives_what_its_script_says_and_nothing_else(
         if start <= scripted["t_start"] + loop and scripted["t_end"] + loop <= start + length
     ]
     assert {incident.category for incident in result.incidents} >= set(whole)
+
+
+def check_incidents(told: list[dict[str, Any]], *, seconds: float) -> None:
+    """Each has what an incident has, and evidence that can be shown in the picture."""
+    assert told
+    for incident in told:
+        assert set(incident) == {
+            "category", "t_start", "t_end", "severity", "confidence", "evidence"
+        }  # fmt: skip
+        assert 0 <= incident["t_start"] <= incident["t_end"] <= seconds + 0.5
+        assert incident["severity"] in range(1, 5)
+        assert 0 < incident["confidence"] <= 1
+        assert incident["evidence"]
+        for evidence in incident["evidence"]:
+            assert incident["t_start"] - 1 <= evidence["t"] <= incident["t_end"] + 1, incident
+            assert evidence["note"]
+            assert evidence["track_id"] > 0
+            x1, y1, x2, y2 = evidence["box"]
+            assert 0 <= x1 < x2 <= 960
+            assert 0 <= y1 < y2 <= 540
 
 
 def test_the_detector_is_loaded_once_for_all_requests(sees_a_person: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Falls: a person's box goes from upright to wide and stays low."""
+"""Falls: a person's box goes from upright to wide, or to flat, and stays low."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _aspect(point: Point) -> float:
 
 
 def _fell(before: Sequence[Point], down: Sequence[Point], settings: FallSettings) -> bool:
-    """Whether it is the same body, lower and wider, in the same place.
+    """Whether it is the same body, lower and wider or flat, in the same place.
 
     Somebody who walks up to the camera until only the upper half shows has a low box too, but its
     lower edge came down to the edge of the picture; who falls there was there before.
@@ -71,11 +71,21 @@ def _fell(before: Sequence[Point], down: Sequence[Point], settings: FallSettings
     feet, ground = before[-1].box.y2, median(point.box.y2 for point in down)
     if any(point.cut_down for point in down) and ground - feet > settings.lowered_if_cut * tall:
         return False
+    low, wide = (
+        median(point.box.height for point in down),
+        median(point.box.width for point in down),
+    )
+    if low > settings.low_height * tall or feet - ground > settings.raised * tall:
+        return False
+    if wide >= settings.wider * median(point.box.width for point in before):
+        return True
+    # Who leaves the picture under the camera is flat too, when only the head is left in it.
+    leaving = sum(point.cut_down for point in down) > len(down) / 2
     return (
-        median(point.box.height for point in down) <= settings.low_height * tall
-        and median(point.box.width for point in down)
-        >= settings.wider * median(point.box.width for point in before)
-        and feet - ground <= settings.raised * tall
+        not leaving
+        and low <= settings.flat_height * tall
+        and low <= settings.flat_aspect * wide
+        and feet - ground <= settings.flat_raised * tall
     )
 
 

@@ -21,6 +21,13 @@ class FallSettings:
     """Height of the box afterwards, in heights before, at most."""
     wider: float = 1.2
     """Width afterwards, in widths before, at least: somebody half hidden does not get wider."""
+    flat_height: float = 0.45
+    """Who falls towards the camera or away from it does not get wider. They are told by a height,
+    in heights before, that is less than of somebody who sits on the ground (0.52)..."""
+    flat_aspect: float = 0.7
+    """...by a height / width that is less than of legs under something that hides the rest..."""
+    flat_raised: float = 0.15
+    """...and by a lower edge that hardly rises: who stoops behind a counter loses their legs."""
     raised: float = 0.4
     """How far the lower edge may rise, in heights before: who lies is where they stood."""
     lowered_if_cut: float = 0.1

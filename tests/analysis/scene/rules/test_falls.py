@@ -15,6 +15,8 @@ from backend.findings.incident import Incident, IncidentCategory
 from tests.analysis.scene.rules.people import of_shapes, track
 
 UPRIGHT, LOW, CROUCHED = (40.0, 100.0), (110.0, 45.0), (60.0, 70.0)
+FLAT = (44.0, 28.0)
+"""Somebody who lies with the head or the feet towards the camera."""
 
 
 def found(*tracks: Track) -> list[Incident]:
@@ -69,6 +71,29 @@ def test_somebody_who_falls_at_the_lower_edge_is_found() -> None:
     one = of_shapes(1, [UPRIGHT] * 10 + [LOW] * 20, ground=715)
     points = tuple(replace(p, cut_down=p.t >= 2) for p in one.points)
     assert len(found(Track(1, "person", points))) == 1
+
+
+def test_somebody_who_falls_towards_the_camera_is_found_though_they_get_no_wider() -> None:
+    (fall,) = found(of_shapes(7, [UPRIGHT] * 10 + [FLAT] * 20))
+    assert (fall.severity, fall.t_start, fall.t_end) == (4, 1.8, 5.8)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "risen", "cut", "why"),
+    [
+        ((70.0, 100.0), (78.0, 52.0), 0, False, "sits on the ground, arms spread"),
+        (UPRIGHT, (40.0, 32.0), 0, False, "legs under a lorry"),
+        (UPRIGHT, FLAT, 30, False, "stoops behind a counter"),
+        (UPRIGHT, FLAT, 0, True, "leaves the picture under the camera"),
+    ],
+)
+def test_what_gets_flat_but_no_wider_is_not_always_a_fall(
+    before: tuple[float, float], after: tuple[float, float], risen: float, *, cut: bool, why: str
+) -> None:
+    whole = of_shapes(1, [before] * 10)
+    rest = of_shapes(1, [after] * 20, ground=500 - risen)
+    moved = tuple(replace(point, t=point.t + 2, cut_down=cut) for point in rest.points)
+    assert found(Track(1, "person", whole.points + moved)) == [], why
 
 
 def test_a_gap_in_what_is_seen_does_not_end_a_fall() -> None:
