@@ -30,10 +30,8 @@ from backend.analysis.environment import LOW_PRIORITY_NICE
 from backend.analysis.protocol import (
     AnalysisError,
     Cancelled,
-    SceneAnalyser,
-    SceneRequest,
 )
-from backend.analysis.registry import FAKE_SCENE_ANALYSERS, SCENE_ANALYSERS
+from backend.analysis.registry import ANALYSERS, FAKE_ANALYSERS, Answer
 from backend.kernel.logs import configure_logs
 
 log = structlog.get_logger(__name__)
@@ -47,14 +45,26 @@ class Replies:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, reply: Mapping[str, Any]) -> None:
-        """Write one reply; without a parent to read it, there is nothing left to do."""
-        line = json.dumps(reply, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        """Write one reply."""
+        self.write(as_line(reply))
+
+    def write(self, line: bytes) -> None:
+        """Write a line; without a parent to read it, there is nothing left to do."""
         try:
             with self._lock:
                 self.stream.write(line)
                 self.stream.flush()
         except BrokenPipeError:
             os._exit(0)
+
+
+def as_line(reply: Mapping[str, Any]) -> bytes:
+    """A reply as it goes over the pipe.
+
+    Raises:
+        TypeError, ValueError: something in it has no place in JSON, such as NaN.
+    """
+    return json.dumps(reply, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 @dataclass(slots=True)
@@ -85,8 +95,8 @@ class Child:
     """Reads requests and runs each in a thread."""
 
     replies: Replies
-    factories: Mapping[str, Callable[[], SceneAnalyser]]
-    _analysers: dict[str, SceneAnalyser] = field(default_factory=dict)
+    factories: Mapping[str, Mapping[str, Callable[[], Answer]]]
+    _analysers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     _running: dict[str, threading.Event] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -111,39 +121,42 @@ class Child:
         request_id = message["id"]
         context = RequestContext(request_id, self.replies, wanted)
         try:
-            reply = {"result": self._answer(message, context)}
+            line = as_line({"id": request_id, "result": self._answer(message, context)})
         except Cancelled:
-            reply = _error("cancelled", "the analysis was cancelled", permanent=False)
+            line = _error(request_id, "cancelled", "the analysis was cancelled", permanent=False)
         except AnalysisError as error:
-            reply = _error(error.code, error.message, permanent=error.permanent)
+            line = _error(request_id, error.code, error.message, permanent=error.permanent)
         except MemoryError:
-            reply = _error("out_of_memory", "the analysis ran out of memory", permanent=False)
+            message_ = "the analysis ran out of memory"
+            line = _error(request_id, "out_of_memory", message_, permanent=False)
         except Exception as error:  # the edge: whatever an analyser raises ends this request only
             log.exception("analyser failed", action="analysis.bug", request_id=request_id)
-            name = type(error).__name__
-            reply = _error("analyser_failed", f"the analyser failed ({name})", permanent=False)
+            message_ = f"the analyser failed ({type(error).__name__})"
+            line = _error(request_id, "analyser_failed", message_, permanent=False)
         self._running.pop(request_id, None)
-        self.replies.send({"id": request_id, **reply})
+        self.replies.write(line)
 
     def _answer(self, message: Mapping[str, Any], context: RequestContext) -> dict[str, Any]:
-        if message.get("kind") != "scene":
+        kind = str(message.get("kind"))
+        if kind not in self.factories:
             raise AnalysisError("unknown_kind", "no analyser does this kind", permanent=True)
-        analyser = self._analyser(str(message.get("analyser")))
-        return analyser.analyse(SceneRequest.from_json(message["payload"]), context).to_json()
+        answer = self._analyser(kind, str(message.get("analyser")))
+        return answer(message["payload"], context)
 
-    def _analyser(self, name: str) -> SceneAnalyser:
+    def _analyser(self, kind: str, name: str) -> Answer:
         with self._lock:
-            if name not in self._analysers:
-                if name not in self.factories:
+            if (kind, name) not in self._analysers:
+                if name not in self.factories[kind]:
                     raise AnalysisError(
                         "unknown_analyser", f"there is no analyser {name}", permanent=True
                     )
-                self._analysers[name] = self.factories[name]()
-            return self._analysers[name]
+                self._analysers[kind, name] = self.factories[kind][name]()
+            return self._analysers[kind, name]
 
 
-def _error(code: str, message: str, *, permanent: bool) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "permanent": permanent}}
+def _error(request_id: str, code: str, message: str, *, permanent: bool) -> bytes:
+    error = {"code": code, "message": message, "permanent": permanent}
+    return as_line({"id": request_id, "error": error})
 
 
 def _put_standard_output_aside() -> BinaryIO:
@@ -165,7 +178,8 @@ def main() -> None:
     faulthandler.enable()
     os.nice(arguments.nice)
     configure_logs(arguments.log_level, arguments.log_format, program="analysis child")
-    factories = SCENE_ANALYSERS | (FAKE_SCENE_ANALYSERS if arguments.fakes else {})
+    fakes = FAKE_ANALYSERS if arguments.fakes else {}
+    factories = {kind: {**known, **fakes.get(kind, {})} for kind, known in ANALYSERS.items()}
     Child(replies, factories).serve(sys.stdin.buffer)
     os._exit(0)  # without waiting for threads: nobody is left to answer
 

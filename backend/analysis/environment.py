@@ -19,7 +19,7 @@ def quiet_environment(models_dir: Path, *, threads: int = 1) -> dict[str, str]:
     devices = {
         name: value
         for name, value in os.environ.items()  # noqa: TID251  handed on, not read
-        if name.startswith(("CUDA_", "NVIDIA_"))
+        if name.startswith(("CUDA_", "NVIDIA_", "HF_"))
     }
     return devices | {
         # One thread, which sleeps while it waits: spinning threads starve their neighbours.
@@ -36,4 +36,5 @@ def quiet_environment(models_dir: Path, *, threads: int = 1) -> dict[str, str]:
         # OpenVINO sends no telemetry from a build machine
         "CI": "true",
         "OPENCV_LOG_LEVEL": "ERROR",
+        "PYANNOTE_METRICS_ENABLED": "0",
     }

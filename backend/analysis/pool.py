@@ -159,7 +159,7 @@ class AnalysisPool:
             AnalysisError: the analyser says that it could not be done.
             Cancelled: `cancel` was set.
             TimedOut: it took too long.
-            ChildDied: the process died under it.
+            ChildDied: the process died under it, or could not be started.
         """
         if not await _before(cancel, self._free):
             raise Cancelled
@@ -193,14 +193,18 @@ class AnalysisPool:
     async def _start(self) -> _Child:
         if self._closed:
             raise ChildDied("the worker is stopping", innocent=True)
-        process = await start_process(
-            self.argv,
-            env={"PYTHONPATH": _SOURCE_ROOT, **self.environment},
-            inherit_env="plain",  # models and media come from outside: no keys near them
-            stdin="pipe",
-            stdout="pipe",
-            on_stderr_line=_pass_on,
-        )
+        try:
+            process = await start_process(
+                self.argv,
+                env={"PYTHONPATH": _SOURCE_ROOT, **self.environment},
+                inherit_env="plain",  # models and media come from outside: no keys near them
+                stdin="pipe",
+                stdout="pipe",
+                on_stderr_line=_pass_on,
+            )
+        except OSError as error:  # a limit on processes or memory, say
+            message = f"the analysis process could not be started ({error.strerror})"
+            raise ChildDied(message, innocent=False) from error
         child = _Child(process)
         self._alive.append(child)
         self._readers.start(f"analysis child {process.pid}", partial(self._read, child))

@@ -18,6 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 from backend.findings.incident import Incident
 from backend.kernel.errors import VapError
 
+MOST_TRACKS = 500
+"""Of a result; a busy street has more in ten minutes than anybody reads."""
+
 
 class AnalysisError(VapError):
     """The analysis could not be done; `permanent` means that trying again will not help."""
@@ -118,6 +121,16 @@ class ObjectCount:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackInfo:
+    """One object that was followed, in seconds from the start of the video."""
+
+    id: int
+    label: str
+    t_start: float
+    t_end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """How much of the video was really looked at."""
 
@@ -140,19 +153,25 @@ class SceneResult:
     incidents: tuple[Incident, ...]
     safety_score: int
     coverage: Coverage
-    model: ModelInfo | None = None
-    model_missing: str | None = None
-    """Why there is no model, when there is none."""
+    summary: str = ""
+    """What happened, in a sentence or two."""
+    detector: ModelInfo | None = None
+    detector_missing: str | None = None
+    """Why there is no detector, when there is none."""
+    motion: tuple[tuple[float, float], ...] = ()
+    """When something moved, in seconds from the start of the video."""
+    tracks: tuple[TrackInfo, ...] = ()
+    """What was followed, the longest first; at most `MOST_TRACKS`."""
     objects: Mapping[str, ObjectCount] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds of processor time by stage, and `wall_s`."""
     libraries: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As stored in `analysis_result`; `detector` names the model or is null."""
+        """As stored in `analysis_result`; `backend` and `model` as every analyser names them."""
         plain: dict[str, Any] = _RESULT.dump_python(self, mode="json")
-        plain["detector"] = None if self.model is None else self.model.name
-        return plain
+        model = None if self.detector is None else self.detector.name
+        return {**plain, "backend": self.analyser, "model": model}
 
 
 _RESULT = TypeAdapter(SceneResult)

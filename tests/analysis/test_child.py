@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from backend.analysis import child as child_module
+from backend.analysis.environment import quiet_environment
 from backend.analysis.pool import CHILD_ARGV
 from tests.analysis.detection.models import anchors, constant_model
 from tests.analysis.requests import scene_request
@@ -56,6 +63,7 @@ def a_child(*arguments: str) -> Iterator[Child]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
+        env={**os.environ, **quiet_environment(ROOT)},  # as a worker starts it
     ) as process:
         try:
             yield Child(process)
@@ -159,6 +167,22 @@ def test_what_a_library_prints_does_not_get_into_the_replies(tmp_path: Path) -> 
     assert b"from native code" in said
 
 
+@pytest.mark.parametrize("result", [{"pitch": math.nan}, {"pitch": [math.inf]}, {"a": object()}])
+def test_a_result_that_json_cannot_carry_is_answered_with_an_error(result: dict[str, Any]) -> None:
+    replies = io.BytesIO()
+    child = child_module.Child(
+        child_module.Replies(replies), {"speech": {"odd": lambda: lambda _, __: result}}
+    )
+    ask = {"id": "number 1", "kind": "speech", "analyser": "odd", "payload": {}}
+    child.serve(io.BytesIO(json.dumps(ask).encode() + b"\n"))
+    for thread in threading.enumerate():
+        if thread.name == "number 1":
+            thread.join()
+    answer = json.loads(replies.getvalue().splitlines()[-1])
+    assert (answer["id"], answer["error"]["code"]) == ("number 1", "analyser_failed")
+    assert not answer["error"]["permanent"]
+
+
 def test_analysing_on_a_cpu_loads_no_torch(tmp_path: Path) -> None:
     video = make_video(tmp_path / "a.mp4", seconds=2, size=(320, 180))
     weights = constant_model(
@@ -167,7 +191,7 @@ def test_analysing_on_a_cpu_loads_no_torch(tmp_path: Path) -> None:
     request = scene_request(video, seconds=2, weights=weights, device="cpu").to_json()
     with a_child() as child:
         child.ask("1", request, analyser="local")
-        assert child.answer("1")["result"]["model"]["name"] == "person.onnx"
+        assert child.answer("1")["result"]["detector"]["name"] == "person.onnx"
         loaded = Path(f"/proc/{child.process.pid}/maps").read_text()
     assert "openvino" in loaded
     assert "libtorch" not in loaded

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
 
+from backend.analysis.fakes import FakeSceneAnalyser
 from backend.analysis.protocol import AnalysisError, Cancelled, SceneAnalyser, SceneRequest
-from backend.analysis.registry import FAKE_SCENE_ANALYSERS, SCENE_ANALYSERS
+from backend.analysis.registry import ANALYSERS, FAKE_ANALYSERS
+from backend.analysis.scene.local import LocalSceneAnalyser
+from backend.findings.score import safety_score
 from tests.analysis.requests import Heard, scene_request
 from tests.peers.videos import make_video
 
-ALL = SCENE_ANALYSERS | FAKE_SCENE_ANALYSERS
+ALL: dict[str, Callable[[], SceneAnalyser]] = {
+    "local": LocalSceneAnalyser,
+    "fake": FakeSceneAnalyser,
+}
+
+
+def test_every_scene_analyser_that_may_be_asked_for_is_tried_here() -> None:
+    assert set(ALL) == {*ANALYSERS["scene"], *FAKE_ANALYSERS["scene"]}
 
 
 @pytest.fixture(params=sorted(ALL))
@@ -43,13 +55,36 @@ def test_its_result_is_plain_json_and_names_what_made_it(
 ) -> None:
     result = analyser.analyse(scene_request(video, seconds=6), Heard()).to_json()
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert {"analyser", "version", "model", "settings", "incidents", "safety_score"} <= set(result)
+    assert {"analyser", "version", "settings", "incidents", "safety_score", "objects"} <= set(
+        result
+    )
     assert result["analyser"] in ALL
+    assert (result["backend"], result["model"]) == (result["analyser"], None)
+    assert result["summary"]
+    assert isinstance(result["motion"], list)
+    assert isinstance(result["tracks"], list)
     assert 0 <= result["safety_score"] <= 100
     assert result["coverage"]["skipped"] == [str(said) for said in result["coverage"]["skipped"]]
     assert result["detector"] is None
-    assert result["model_missing"]
+    assert result["detector_missing"]
     assert str(video.parent) not in json.dumps(result), "folders of the machine stay out"
+
+
+def test_its_score_is_made_of_its_incidents_by_the_one_formula(
+    analyser: SceneAnalyser, tmp_path: Path
+) -> None:
+    """Real analysers see a camera that goes dark, the fake what it is told."""
+    day, night = make_video(tmp_path / "day.ts", seconds=6, size=(320, 180)), tmp_path / "night.ts"
+    black = ["-f", "lavfi", "-i", "color=black:size=320x180:rate=25", "-t", "8"]
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error"]
+    subprocess.run([*ffmpeg, *black, "-c:v", "libx264", str(night)], check=True, timeout=60)
+    video = tmp_path / "ok.ts"
+    video.write_bytes(day.read_bytes() + night.read_bytes())
+    script = {"category": "fall", "t_start": 1, "t_end": 2, "severity": 3, "confidence": 0.9}
+    (tmp_path / "ok.ts.json").write_text(json.dumps({"incidents": [script | {"evidence": []}]}))
+    result = analyser.analyse(scene_request(video, seconds=14), Heard())
+    assert result.incidents
+    assert result.safety_score == safety_score(result.incidents) < 100
 
 
 def test_it_stops_when_it_is_cancelled(analyser: SceneAnalyser, video: Path) -> None:

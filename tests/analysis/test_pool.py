@@ -190,6 +190,16 @@ async def test_a_child_killed_from_outside_is_replaced(tmp_path: Path) -> None:
         assert pool.pids != [pid]
 
 
+async def test_a_child_that_cannot_be_started_is_a_failure_that_counts(tmp_path: Path) -> None:
+    async with a_pool(argv=(str(tmp_path / "no-such-program"),)) as pool:
+        with pytest.raises(ChildDied, match="could not be started") as caught:
+            await Asked(pool, tmp_path / "ok.mp4").task
+        assert not caught.value.innocent
+        assert str(tmp_path) not in caught.value.message
+        pool.argv = ARGV
+        assert (await Asked(pool, tmp_path / "ok.mp4").task)["analyser"] == "fake"
+
+
 async def test_an_idle_child_that_died_is_replaced(tmp_path: Path) -> None:
     async with a_pool() as pool:
         await Asked(pool, tmp_path / "ok.mp4").task
