@@ -26,16 +26,35 @@ from backend.kernel.retry import Backoff
 from backend.media.archive import DiskUsage, FinishedSegment, archive_name
 from backend.media.ffmpeg import Ffmpeg
 from backend.media.recorder import RecorderLimits
+from backend.monitoring.analyses.breakers import Breakers
+from backend.monitoring.analyses.routes import router as analyses_router
+from backend.monitoring.analyses.service import SceneReports
+from backend.monitoring.analyses.spending import Spending
+from backend.monitoring.analyses.trials import Trials
 from backend.monitoring.cameras.routes import router as cameras_router
 from backend.monitoring.cameras.service import CameraRecord, CameraService
 from backend.monitoring.cameras.tables import CameraRow
+from backend.monitoring.incidents.routes import router as incidents_router
+from backend.monitoring.incidents.service import IncidentService
 from backend.monitoring.recording.live import LiveViews
 from backend.monitoring.recording.recorders import CameraSupervision
 from backend.monitoring.recording.retention import Retention
 from backend.monitoring.recording.routes import router as recording_router
 from backend.monitoring.recording.service import RecordingService
 from backend.monitoring.recording.tables import SegmentRow
-from backend.settings import RecordingSettings, ServerSettings, StorageSettings
+from backend.settings import (
+    CallbackSettings,
+    DatabaseSettings,
+    FetchSettings,
+    ModelSettings,
+    RecordingSettings,
+    SceneSettings,
+    ServerSettings,
+    Settings,
+    SpeechApiSettings,
+    StorageSettings,
+    WorkerSettings,
+)
 
 GB = 1_000_000_000
 
@@ -59,15 +78,25 @@ class House:
     data_dir: Path
     clock: SetClock = field(default_factory=SetClock)
     disk: DiskUsage = field(default_factory=lambda: DiskUsage(100 * GB, 90 * GB))
+    server: ServerSettings = field(default_factory=ServerSettings)
+    scene: SceneSettings = field(default_factory=SceneSettings)
+    models: ModelSettings = field(default_factory=ModelSettings)
 
     def __post_init__(self) -> None:
         self.storage = StorageSettings(data_dir=self.data_dir)
         self.recording = RecordingSettings()
+        zone, models = self.server.zone, self.models
         self.outbox = Outbox(self.nudges)
         self.queue = JobQueue(self.database, self.outbox, self.nudges)
         self.cameras = CameraService(self.database, self.outbox, self.storage, self.clock)
+        self.incidents = IncidentService(self.database, self.outbox, self.data_dir, self.clock)
         self.recordings = RecordingService(
-            self.database, self.outbox, self.queue, self.storage, self.clock
+            self.database, self.outbox, self.queue, self.incidents, self.storage, self.clock
+        )
+        self.spending = Spending(self.database, self.clock, zone, total_usd=models.total_budget_usd)
+        self.breakers = Breakers(self.database, self.clock)
+        self.reports = SceneReports(
+            self.database, self.incidents, self.spending, self.storage, models, self.clock, zone
         )
         self.retention = Retention(
             self.database,
@@ -81,14 +110,28 @@ class House:
         )
 
     def app(self) -> FastAPI:
-        """The routes of cameras and recordings; every caller from this machine is let in."""
+        """The routes of monitoring; every caller from this machine is let in."""
         app = FastAPI()
-        app.state.gate = Gate(ServerSettings(), session_key="test")
+        app.state.gate = Gate(self.server, session_key="test")
         app.state.cameras, app.state.recordings = self.cameras, self.recordings
         app.state.retention, app.state.clock = self.retention, self.clock
         app.state.live = LiveViews(self.storage.live_dir, clock=self.clock)
-        app.include_router(cameras_router)
-        app.include_router(recording_router)
+        app.state.incidents, app.state.reports = self.incidents, self.reports
+        app.state.breakers, app.state.trials = self.breakers, Trials(self.database, self.queue)
+        app.state.settings = Settings(
+            server=self.server,
+            storage=self.storage,
+            database=DatabaseSettings(),
+            recording=self.recording,
+            worker=WorkerSettings(),
+            scene=self.scene,
+            models=self.models,
+            fetch=FetchSettings(),
+            callbacks=CallbackSettings(),
+            speech=SpeechApiSettings(),
+        )
+        for router in (cameras_router, recording_router, incidents_router, analyses_router):
+            app.include_router(router)
         install_errors(app)
         return app
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.kernel.db import utc_now
+from backend.kernel.db import changed_rows, utc_now
 from backend.monitoring.cameras.states import CameraState
 from backend.monitoring.cameras.tables import CameraRow
 
@@ -32,11 +32,8 @@ async def count_by_state(session: AsyncSession) -> dict[str, int]:
 
 async def update_camera(session: AsyncSession, camera_id: str, values: dict[str, Any]) -> bool:
     """Change a camera; False when it is gone."""
-    result = await session.execute(
-        update(CameraRow).where(CameraRow.id == camera_id).values(**values)
-    )
-    assert isinstance(result, CursorResult)  # noqa: S101  for the type checker
-    return result.rowcount > 0
+    statement = update(CameraRow).where(CameraRow.id == camera_id).values(**values)
+    return bool(await changed_rows(session, statement))
 
 
 async def stop_all(session: AsyncSession) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 
 from backend.kernel.auth import Requires, Role
-from backend.kernel.http import Page
+from backend.kernel.http import Page, app_part
 from backend.monitoring.cameras.schemas import (
     CameraCreate,
     CameraCreated,
@@ -24,12 +24,7 @@ VIEWER = Depends(Requires(Role.VIEWER))
 OPERATOR = Depends(Requires(Role.OPERATOR))
 
 
-def _service(request: Request) -> CameraService:
-    service: CameraService = request.app.state.cameras
-    return service
-
-
-Cameras = Annotated[CameraService, Depends(_service)]
+Cameras = Annotated[CameraService, app_part("cameras")]
 
 
 @router.get("", dependencies=[VIEWER])

@@ -7,7 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from backend.findings.incident import IncidentCategory
 from backend.monitoring.cameras.states import CameraState
+from backend.settings import SceneBackend
 
 CameraId = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$", max_length=50)
@@ -16,6 +18,14 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Source = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 ArchiveSeconds = Annotated[int, Field(ge=10, le=3600, description="Length of an archive, s.")]
 RetentionDays = Annotated[float, Field(gt=0, le=3650, description="Days archives are kept.")]
+HouseRules = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000)]
+Categories = Annotated[
+    list[IncidentCategory],
+    Field(min_length=1, max_length=len(IncidentCategory), description="What a model looks for."),
+]
+DailyBudget = Annotated[
+    float, Field(ge=0, le=10_000, description="US dollars a day that a model may cost.")
+]
 RetentionBytes = Annotated[int, Field(ge=10_000_000, description="Most bytes of archives kept.")]
 
 
@@ -43,11 +53,15 @@ class CameraCreate(BaseModel):
     id: CameraId | None = None
     name: Name
     source: Source
-    substream: Source | None = None
+    substream: Source | None = Field(None, description="A smaller picture: live only, for tiles.")
     description: str = Field("", max_length=5000)
     archive_seconds: ArchiveSeconds = 600
     retention_days: RetentionDays | None = None
     retention_bytes: RetentionBytes | None = None
+    house_rules: HouseRules = Field("", description="What is right and wrong here, for a model.")
+    categories: Categories | None = Field(None, description="Null: all of them.")
+    scene_backend: SceneBackend | None = Field(None, description="Null: SCENE_BACKEND.")
+    daily_budget_usd: DailyBudget | None = Field(None, description="Null: the general one.")
     enabled: bool = True
 
 
@@ -62,6 +76,10 @@ class CameraUpdate(BaseModel):
     archive_seconds: ArchiveSeconds | None = None
     retention_days: RetentionDays | None = None
     retention_bytes: RetentionBytes | None = None
+    house_rules: HouseRules | None = None
+    categories: Categories | None = None
+    scene_backend: SceneBackend | None = None
+    daily_budget_usd: DailyBudget | None = None
 
 
 class CameraView(BaseModel):
@@ -76,11 +94,18 @@ class CameraView(BaseModel):
     archive_seconds: int
     retention_days: float | None
     retention_bytes: int | None
+    house_rules: str
+    categories: list[IncidentCategory] | None
+    scene_backend: SceneBackend | None
+    daily_budget_usd: float | None
     probe: ProbeView | None
     state: CameraState
     state_reason: str | None
     state_since: datetime
     live_url: str
+    live_sub_url: str | None = Field(
+        description="A smaller picture, where there is a substream; none while that is off."
+    )
     created_at: datetime
     updated_at: datetime
 

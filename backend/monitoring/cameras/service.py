@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.events.catalog import CameraChanged, CameraDeleted, CameraStateChanged
 from backend.events.outbox import Outbox
+from backend.findings.incident import IncidentCategory
 from backend.kernel.clock import Clock
 from backend.kernel.db import Database, utc_now
 from backend.kernel.errors import Conflict, InvalidInput, NotFound
@@ -38,12 +40,12 @@ from backend.monitoring.cameras.sources import check_source, open_source, restor
 from backend.monitoring.cameras.states import CameraState
 from backend.monitoring.cameras.tables import CameraRow
 from backend.monitoring.demo import DEMO_ARCHIVE_S, DEMO_SCHEME
-from backend.settings import StorageSettings
+from backend.settings import SceneBackend, StorageSettings
 
 log = structlog.get_logger(__name__)
 
 VERIFY_TLS = False  # cameras sign their own certificates; the recorder must say the same
-NOT_NULL = ("name", "source", "description", "archive_seconds")
+NOT_NULL = ("name", "source", "description", "archive_seconds", "house_rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,26 @@ class CameraRecord:
     archive_seconds: int
     retention_days: float | None
     retention_bytes: int | None
+    substream: str | None = field(default=None, repr=False)
 
     @property
     def is_demo(self) -> bool:
         """Whether it shows the built-in scene."""
         return self.source == DEMO_SCHEME
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFacts:
+    """What an analysis must know of a camera."""
+
+    id: str
+    name: str
+    description: str = ""
+    house_rules: str = ""
+    categories: tuple[IncidentCategory, ...] = tuple(IncidentCategory)
+    scene_backend: SceneBackend | None = None
+    daily_budget_usd: Decimal | None = None
+    is_demo: bool = False
 
 
 class CameraService:
@@ -91,6 +108,18 @@ class CameraService:
         """One camera."""
         async with self._database.read() as session:
             return _view(await _row(session, camera_id))
+
+    async def facts(self, camera_id: str) -> CameraFacts | None:
+        """What an analysis must know of a camera; None when it is gone."""
+        async with self._database.read() as session:
+            row = await queries.select_camera(session, camera_id)
+            return _facts(row) if row is not None else None
+
+    async def scene_backends(self) -> dict[str, SceneBackend | None]:
+        """Which analyser each camera has chosen, by its id."""
+        async with self._database.read() as session:
+            rows = await queries.select_cameras(session)
+            return {row.id: _facts(row).scene_backend for row in rows}
 
     async def states(self) -> dict[str, int]:
         """Number of cameras by state."""
@@ -203,8 +232,8 @@ class CameraService:
         source, found = self._fresh.pop(camera.id, (None, None))
         return found if source == camera.source else None
 
-    async def look_at(self, source: str) -> ProbeResult:
-        """Probe a source in a subprocess.
+    async def look_at(self, source: str, *, is_brief: bool = False) -> ProbeResult:
+        """Probe a source in a subprocess; see `probe_source` for what a brief look leaves out.
 
         Raises:
             ProbeError: it gives no video.
@@ -212,7 +241,7 @@ class CameraService:
         """
         opened = await open_source(source, media_dirs=self._media_dirs)
         if "://" in opened:
-            return await probe_source(opened, verify_tls=VERIFY_TLS)
+            return await probe_source(opened, verify_tls=VERIFY_TLS, is_brief=is_brief)
         return await probe_file(Path(opened))
 
     async def open(self, source: str) -> str:
@@ -267,6 +296,14 @@ class CameraService:
         )
 
 
+def substream_name(camera_id: str) -> str:
+    """What a camera's substream is called: its folder under DATA_DIR/live, its path under /live.
+
+    The main stream goes by the id of its camera.
+    """
+    return f"{camera_id}/sub"
+
+
 def probe_view(result: ProbeResult) -> ProbeView:
     """A probe's result as clients see it."""
     facts: dict[str, Any] = asdict(result)
@@ -304,6 +341,21 @@ def _record(row: CameraRow) -> CameraRecord:
         archive_seconds=row.archive_seconds,
         retention_days=row.retention_days,
         retention_bytes=row.retention_bytes,
+        substream=row.substream,
+    )
+
+
+def _facts(row: CameraRow) -> CameraFacts:
+    budget = row.daily_budget_usd
+    return CameraFacts(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        house_rules=row.house_rules,
+        categories=tuple(IncidentCategory(name) for name in row.categories or IncidentCategory),
+        scene_backend=SceneBackend(row.scene_backend) if row.scene_backend else None,
+        daily_budget_usd=None if budget is None else Decimal(str(budget)),
+        is_demo=row.source == DEMO_SCHEME,
     )
 
 
@@ -318,11 +370,16 @@ def _view(row: CameraRow) -> CameraView:
         archive_seconds=row.archive_seconds,
         retention_days=row.retention_days,
         retention_bytes=row.retention_bytes,
+        house_rules=row.house_rules,
+        categories=[IncidentCategory(name) for name in row.categories] if row.categories else None,
+        scene_backend=SceneBackend(row.scene_backend) if row.scene_backend else None,
+        daily_budget_usd=row.daily_budget_usd,
         probe=ProbeView.model_validate(row.probe) if row.probe else None,
         state=CameraState(row.state),
         state_reason=row.state_reason,
         state_since=row.state_since,
         live_url=f"/live/{row.id}/index.m3u8",
+        live_sub_url=f"/live/{substream_name(row.id)}/index.m3u8" if row.substream else None,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

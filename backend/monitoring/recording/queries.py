@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.kernel.db import utc_now
+from backend.kernel.db import changed_rows, utc_now
 from backend.monitoring.recording.tables import SegmentRow
 
 PRESENT = SegmentRow.deleted_at.is_(None)
@@ -68,6 +68,16 @@ async def select_page(
             )
         )
     return (await session.scalars(statement)).all()
+
+
+async def select_newest(session: AsyncSession, camera_id: str) -> SegmentRow | None:
+    """A camera's last finished segment."""
+    return await session.scalar(
+        select(SegmentRow)
+        .where(SegmentRow.camera_id == camera_id, PRESENT)
+        .order_by(SegmentRow.started_at.desc(), SegmentRow.id.desc())
+        .limit(1)
+    )
 
 
 async def select_spans(
@@ -163,14 +173,10 @@ async def select_garbage(session: AsyncSession, after_id: int, limit: int) -> Se
 
 async def mark_garbage(session: AsyncSession, segment_id: int) -> bool:
     """Give a segment up; False when somebody has already."""
-    result = await session.execute(
-        update(SegmentRow)
-        .where(SegmentRow.id == segment_id, PRESENT)
-        .values(deleted_at=utc_now())
-        .execution_options(synchronize_session=False)
+    statement = (
+        update(SegmentRow).where(SegmentRow.id == segment_id, PRESENT).values(deleted_at=utc_now())
     )
-    assert isinstance(result, CursorResult)  # noqa: S101  for the type checker
-    return result.rowcount > 0
+    return bool(await changed_rows(session, statement))
 
 
 async def delete_row(session: AsyncSession, segment_id: int) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from backend.kernel.auth import Requires, Role
+from backend.kernel.clock import Clock
 from backend.kernel.errors import NotFound
-from backend.kernel.http import Page
+from backend.kernel.http import Page, UtcTime, app_part
 from backend.media.archive import parse_archive_name
+from backend.media.hls import LiveFile
 from backend.monitoring.cameras.schemas import CameraId
-from backend.monitoring.cameras.service import CameraService
-from backend.monitoring.recording.live import LiveViews
+from backend.monitoring.cameras.service import CameraService, substream_name
+from backend.monitoring.recording.live import SUBSTREAM_STALE_AFTER_S, LiveViews
 from backend.monitoring.recording.playback import archive_response
 from backend.monitoring.recording.retention import Retention
 from backend.monitoring.recording.schemas import GapView, SegmentView, StorageView
@@ -28,29 +30,11 @@ A_DAY = timedelta(days=1)
 LAST_SEGMENT_WITHIN_S = 20.0
 
 
-def _recordings(request: Request) -> RecordingService:
-    service: RecordingService = request.app.state.recordings
-    return service
-
-
-def _cameras(request: Request) -> CameraService:
-    service: CameraService = request.app.state.cameras
-    return service
-
-
-def _retention(request: Request) -> Retention:
-    retention: Retention = request.app.state.retention
-    return retention
-
-
-def _live(request: Request) -> LiveViews:
-    live: LiveViews = request.app.state.live
-    return live
-
-
-Recordings = Annotated[RecordingService, Depends(_recordings)]
-Cameras = Annotated[CameraService, Depends(_cameras)]
-Since = Annotated[datetime | None, Query(description="UTC unless it says otherwise.")]
+Cameras = Annotated[CameraService, app_part("cameras")]
+Recordings = Annotated[RecordingService, app_part("recordings")]
+Live = Annotated[LiveViews, app_part("live")]
+Now = Annotated[Clock, app_part("clock")]
+Time = Annotated[UtcTime | None, Query(description="UTC unless it says otherwise.")]
 
 
 @router.delete(
@@ -59,7 +43,7 @@ Since = Annotated[datetime | None, Query(description="UTC unless it says otherwi
 async def delete_camera(
     cameras: Cameras,
     recordings: Recordings,
-    retention: Annotated[Retention, Depends(_retention)],
+    retention: Annotated[Retention, app_part("retention")],
     camera_id: str,
     archives: Literal["keep", "delete"] = "keep",
 ) -> None:
@@ -75,15 +59,13 @@ async def list_segments(
     recordings: Recordings,
     cameras: Cameras,
     camera_id: str,
-    since: Since = None,
-    until: Since = None,
+    since: Time = None,
+    until: Time = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Page[SegmentView]:
     """Archives with scores and incidents, newest first; begins with the one being written."""
-    page = await recordings.page(
-        camera_id, since=_utc(since), until=_utc(until), cursor=cursor, limit=limit
-    )
+    page = await recordings.page(camera_id, since=since, until=until, cursor=cursor, limit=limit)
     if not page.items:
         await cameras.read(camera_id)  # one that is gone may still have archives; else: not found
     return page
@@ -93,14 +75,14 @@ async def list_segments(
 async def list_gaps(
     recordings: Recordings,
     cameras: Cameras,
-    request: Request,
+    clock: Now,
     camera_id: str,
-    since: Since = None,
-    until: Since = None,
+    since: Time = None,
+    until: Time = None,
 ) -> Page[GapView]:
     """Stretches of which nothing was recorded; the last day unless told otherwise."""
-    end = _utc(until) or request.app.state.clock.now()
-    gaps = await recordings.gaps(camera_id, _utc(since) or end - A_DAY, end)
+    end = until or clock.now()
+    gaps = await recordings.gaps(camera_id, since or end - A_DAY, end)
     if not gaps:
         await cameras.read(camera_id)
     return Page(items=gaps)
@@ -116,22 +98,23 @@ async def read_storage(recordings: Recordings, cameras: Cameras, camera_id: str)
 
 
 @router.get("/live/{camera_id}/{name}", dependencies=[VIEWER], tags=["video"])
-async def read_live(
-    live: Annotated[LiveViews, Depends(_live)], camera_id: CameraId, name: str
-) -> Response:
+async def read_live(live: Live, camera_id: CameraId, name: str) -> Response:
     """The live playlist (`index.m3u8`) or a segment that it names."""
-    file = await live.read(camera_id, name)
-    if file is None:
-        raise NotFound("there is no such live video now")
-    return Response(
-        file.body, media_type=file.media_type, headers={"Cache-Control": file.cache_control}
-    )
+    return _live_file(await live.read(camera_id, name))
+
+
+@router.get("/live/{camera_id}/sub/{name}", dependencies=[VIEWER], tags=["video"])
+async def read_live_substream(live: Live, camera_id: CameraId, name: str) -> Response:
+    """The same of the camera's substream, where it has one and that is there."""
+    stream = substream_name(camera_id)
+    return _live_file(await live.read(stream, name, stale_after_s=SUBSTREAM_STALE_AFTER_S))
 
 
 @router.get("/archive/{camera_id}/{name}", dependencies=[VIEWER], tags=["video"])
 async def read_archive(
     request: Request,
     recordings: Recordings,
+    clock: Now,
     camera_id: CameraId,
     name: str,
     *,
@@ -145,15 +128,16 @@ async def read_archive(
         return await archive_response(
             path,
             request.headers,
-            now=request.app.state.clock.now(),
+            now=clock.now(),
             save_as=f"{camera_id}_{name}" if download else None,
         )
     except FileNotFoundError:
         raise NotFound("there is no such archive; it may have been deleted by now") from None
 
 
-def _utc(time: datetime | None) -> datetime | None:
-    """A time without a zone is UTC."""
-    if time is None or time.tzinfo is not None:
-        return time
-    return time.replace(tzinfo=UTC)
+def _live_file(file: LiveFile | None) -> Response:
+    if file is None:
+        raise NotFound("there is no such live video now")
+    return Response(
+        file.body, media_type=file.media_type, headers={"Cache-Control": file.cache_control}
+    )

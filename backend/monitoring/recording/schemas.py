@@ -8,26 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from backend.jobs.states import JobStatus
-
-
-class EvidenceView(BaseModel):
-    """One thing seen that supports an incident; `t` in seconds from the start of the segment."""
-
-    t: float
-    note: str
-    track_id: int | None = None
-    box: tuple[float, float, float, float] | None = None
-
-
-class IncidentView(BaseModel):
-    """An incident; times in seconds from the start of the segment."""
-
-    category: str
-    t_start: float
-    t_end: float
-    severity: int
-    confidence: float
-    evidence: list[EvidenceView]
+from backend.monitoring.incidents.schemas import IncidentView
 
 
 class SegmentView(BaseModel):

@@ -12,29 +12,32 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.events.catalog import SegmentRecorded
 from backend.events.outbox import Outbox
-from backend.jobs.schemas import JobDetail, NewJob
+from backend.jobs.schemas import JobSummary, NewJob
 from backend.jobs.service import JobQueue
 from backend.jobs.states import Priority
 from backend.kernel.clock import Clock, wait
 from backend.kernel.db import Database
-from backend.kernel.errors import InvalidInput, Unavailable
-from backend.kernel.http import Page, decode_cursor, encode_cursor
+from backend.kernel.errors import Unavailable
+from backend.kernel.http import Page, RowId, UtcTime, decode_cursor, encode_cursor
 from backend.media.archive import FinishedSegment, list_archives, make_durable
 from backend.media.hls import clear_live_folder
-from backend.monitoring.cameras.service import CameraRecord
+from backend.monitoring.cameras.service import CameraRecord, substream_name
+from backend.monitoring.incidents.schemas import IncidentView
+from backend.monitoring.incidents.service import IncidentService
 from backend.monitoring.recording import queries
 from backend.monitoring.recording.gaps import find_gaps
-from backend.monitoring.recording.schemas import GapView, IncidentView, SegmentView, StorageView
+from backend.monitoring.recording.schemas import GapView, SegmentView, StorageView
 from backend.monitoring.recording.tables import SegmentRow
 from backend.settings import StorageSettings
 
 log = structlog.get_logger(__name__)
 
+CURSOR = TypeAdapter(tuple[UtcTime, RowId])
 SCENE_JOB = "scene"
 OLD = timedelta(hours=1)
 """An archive that is found this late is analysed after those that come in now."""
@@ -51,14 +54,19 @@ class RecordingService:
         database: Database,
         outbox: Outbox,
         queue: JobQueue,
+        incidents: IncidentService,
         storage: StorageSettings,
         clock: Clock,
+        *,
+        callback_url: str | None = None,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._queue = queue
+        self._incidents = incidents
         self._storage = storage
         self._clock = clock
+        self._callback_url = callback_url
         self._writing_since: dict[str, datetime] = {}
         self._released: dict[str, asyncio.Event] = {}
 
@@ -76,9 +84,9 @@ class RecordingService:
         """Where a camera's archives lie."""
         return self._storage.archive_dir / camera_id
 
-    def live_dir(self, camera_id: str) -> Path:
-        """Where a camera's live segments lie."""
-        return self._storage.live_dir / camera_id
+    def live_dir(self, stream: str) -> Path:
+        """Where the live segments of a camera (its id) or of its substream lie."""
+        return self._storage.live_dir / stream
 
     def begin_writing(self, camera_id: str) -> None:
         """A recorder is about to write archives of this camera."""
@@ -103,18 +111,19 @@ class RecordingService:
         released = self._released.get(camera_id)
         return released is None or await wait(released, within_s)
 
-    async def cameras_with_live(self) -> list[str]:
-        """Ids of the cameras that have a folder of live segments."""
+    async def streams_with_live(self) -> list[str]:
+        """The streams that have a folder of live segments, each under its name."""
 
         def names() -> list[str]:
-            live_dir = self._storage.live_dir
-            return [entry.name for entry in live_dir.iterdir()] if live_dir.is_dir() else []
+            cameras = [entry.name for entry in self._storage.live_dir.glob("*/")]
+            substreams = [substream_name(camera_id) for camera_id in cameras]
+            return cameras + [name for name in substreams if self.live_dir(name).is_dir()]
 
         return await asyncio.to_thread(names)
 
-    async def clear_live(self, camera_id: str) -> None:
+    async def clear_live(self, stream: str) -> None:
         """Take away what is left of a live view that nobody writes any more."""
-        await asyncio.to_thread(clear_live_folder, self.live_dir(camera_id))
+        await asyncio.to_thread(clear_live_folder, self.live_dir(stream))
 
     async def known_names(self, camera_id: str) -> set[str]:
         """Names of the camera's archives that have a row."""
@@ -168,18 +177,26 @@ class RecordingService:
 
         The first page begins with the one that is being written.
         """
-        before = _before(cursor) if cursor else None
+        before = decode_cursor(cursor, CURSOR) if cursor else None
         async with self._database.read() as session:
             rows = await queries.select_page(session, camera_id, since, until, before, limit + 1)
         shown = rows[:limit]
-        jobs = await self._queue.details([row.job_id for row in shown if row.job_id is not None])
-        items = [_view(row, jobs.get(row.job_id or 0)) for row in shown]
+        jobs = await self._queue.summaries([row.job_id for row in shown if row.job_id is not None])
+        found = await self._incidents.by_jobs(list(jobs))
+        items = [
+            _view(row, jobs.get(row.job_id or 0), found.get(row.job_id or 0, ())) for row in shown
+        ]
         more = None
         if len(rows) > limit:
-            more = encode_cursor(shown[-1].started_at.isoformat(), shown[-1].id)
+            more = encode_cursor(shown[-1].started_at, shown[-1].id)
         if cursor is None and (until is None or until > self._clock.now()):
             items = [*await self._being_written(camera_id, rows), *items]
         return Page(items=items, next_cursor=more)
+
+    async def newest(self, camera_id: str) -> SegmentRow | None:
+        """The last finished archive of a camera; None where there is none."""
+        async with self._database.read() as session:
+            return await queries.select_newest(session, camera_id)
 
     async def gaps(self, camera_id: str, since: datetime, until: datetime) -> list[GapView]:
         """Stretches of [since, until], up to now, of which there is no recording."""
@@ -229,6 +246,7 @@ class RecordingService:
             segment_start=segment.started_at,
             segment_end=ended_at,
             payload={"camera_name": camera.name, "demo": camera.is_demo},
+            callback_url=self._callback_url,
             dedup_key=f"{SCENE_JOB}:{video_path}"[:190],
         )
         job_id = await self._queue.enqueue(session, job)
@@ -282,8 +300,9 @@ class RecordingService:
         ]
 
 
-def _view(row: SegmentRow, job: JobDetail | None) -> SegmentView:
-    found = (job.analysis_result or {}).get("incidents", []) if job else []
+def _view(
+    row: SegmentRow, job: JobSummary | None, incidents: Sequence[IncidentView]
+) -> SegmentView:
     return SegmentView(
         id=row.id,
         camera_id=row.camera_id,
@@ -296,27 +315,5 @@ def _view(row: SegmentRow, job: JobDetail | None) -> SegmentView:
         job_status=job.status if job else None,
         safety_score=job.safety_score if job else None,
         incident_count=job.incident_count if job else None,
-        incidents=_incidents(found),
+        incidents=list(incidents),
     )
-
-
-def _incidents(found: object) -> list[IncidentView]:
-    """The incidents of a result; one that cannot be shown must not hide all the others."""
-    views: list[IncidentView] = []
-    for incident in found if isinstance(found, list) else []:
-        try:
-            views.append(IncidentView.model_validate(incident))
-        except ValidationError:
-            log.warning("incident cannot be shown", action="recording.odd_incident")
-    return views
-
-
-def _before(cursor: str) -> tuple[datetime, int]:
-    values = decode_cursor(cursor)
-    try:
-        started_at, segment_id = values
-        return datetime.fromisoformat(str(started_at)), int(segment_id)
-    except ValueError:
-        raise InvalidInput(
-            "the cursor is not one that this server gave", code="invalid_cursor"
-        ) from None

@@ -93,3 +93,65 @@ async def test_credentials_are_in_no_answer_no_event_and_no_log(
     for text in said:
         assert secret not in text
         assert "root-user" not in text
+
+
+async def test_a_camera_says_what_its_analysis_is_to_know(client: httpx.AsyncClient) -> None:
+    yard = {"id": "yard", "name": "Yard", "source": "demo:"}
+    plain = (await client.post(CAMERAS, json=yard)).json()
+    assert (plain["house_rules"], plain["categories"]) == ("", None)
+    assert (plain["scene_backend"], plain["daily_budget_usd"]) == (None, None)
+    facts = {
+        "house_rules": "Helmets are worn. 안전모를 쓴다.",
+        "categories": ["intrusion", "fall"],
+        "scene_backend": "gemini",
+        "daily_budget_usd": 0.25,
+    }
+    body = {"id": "gate", "name": "Gate", "source": "demo:", **facts}
+    created = (await client.post(CAMERAS, json=body)).json()
+    assert {name: created[name] for name in facts} == facts
+    changed = await client.patch(f"{CAMERAS}/yard", json=facts)
+    assert {name: changed.json()[name] for name in facts} == facts
+    renamed = (await client.patch(f"{CAMERAS}/yard", json={"name": "Yard 2"})).json()
+    assert {name: renamed[name] for name in facts} == facts
+    assert (await client.get(f"{CAMERAS}/yard")).json() == renamed
+    cleared = {
+        "house_rules": "",
+        "categories": None,
+        "scene_backend": None,
+        "daily_budget_usd": None,
+    }
+    bare = (await client.patch(f"{CAMERAS}/yard", json=cleared)).json()
+    assert {name: bare[name] for name in cleared} == cleared
+    nothing = await client.patch(f"{CAMERAS}/yard", json={"daily_budget_usd": 0})
+    assert nothing.json()["daily_budget_usd"] == 0
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"house_rules": "x" * 5001},
+        {"categories": []},
+        {"categories": ["earthquake"]},
+        {"categories": ["fall"] * 13},
+        {"scene_backend": "nobody"},
+        {"daily_budget_usd": -0.01},
+        {"daily_budget_usd": 10_001},
+        {"daily_budget_usd": "much"},
+    ],
+    ids=lambda facts: str(facts)[:40],
+)
+async def test_what_an_analysis_could_not_use_is_refused(
+    client: httpx.AsyncClient, house: House, facts: dict[str, object]
+) -> None:
+    before = await house.add_camera("yard")
+    created = await client.post(CAMERAS, json={"name": "x", "source": "demo:", **facts})
+    changed = await client.patch(f"{CAMERAS}/yard", json=facts)
+    for answer in (created, changed):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_input")
+    assert await house.cameras.records() == [before]
+
+
+async def test_house_rules_cannot_be_null(client: httpx.AsyncClient, house: House) -> None:
+    await house.add_camera("yard")
+    answer = await client.patch(f"{CAMERAS}/yard", json={"house_rules": None})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_input")

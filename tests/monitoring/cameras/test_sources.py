@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from pathlib import Path
 from typing import Any
@@ -130,11 +129,11 @@ async def test_ffmpeg_is_given_the_url_the_file_or_the_demo_scene(tmp_path: Path
 async def test_a_name_that_leads_to_a_metadata_address_is_refused_when_it_is_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def resolve(_loop: Any, host: str, *_: Any, **__: Any) -> list[Any]:
+    def resolve(host: str, *_: Any, **__: Any) -> list[Any]:
         address = {"good.example": "10.0.0.5", "bad.example": "169.254.169.254"}[host]
         return [(socket.AF_INET, 1, 6, "", (address, 0))]
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     good, bad = "http://good.example/x", "http://bad.example/x"
     check_source(bad, media_dirs=[tmp_path])  # as it is written nothing is wrong with it
     assert await open_source(good, media_dirs=[tmp_path]) == good
@@ -145,10 +144,10 @@ async def test_a_name_that_leads_to_a_metadata_address_is_refused_when_it_is_ope
 async def test_a_name_that_nobody_knows_is_left_to_ffmpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def resolve(*_: Any, **__: Any) -> list[Any]:
+    def resolve(*_: Any, **__: Any) -> list[Any]:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     source = "rtsp://nobody.example/x"
     assert await open_source(source, media_dirs=[tmp_path]) == source
 

@@ -273,13 +273,14 @@ async def test_what_a_crash_left_is_tidied_up_and_adopted_while_cameras_record_a
         await until(lambda: is_live(house), within_s=SOON_S)
 
         async def are_adopted() -> bool:
-            return len(await house.segments()) >= 2
+            rows = await house.segments()
+            return [row.started_at for row in rows].count(at("10:00:00")) == 2
 
         await until(are_adopted, within_s=SOON_S)
         assert await house.state("off") == "stopped"
         assert not any(old_live.iterdir())
-        assert {row.started_at for row in await house.segments()} == {at("10:00:00")}
-    assert len(await house.segments()) == 3  # and the one that was being written, once
+    paths = [row.video_path for row in await house.segments()]
+    assert len(paths) == len(set(paths)) >= 3  # and what was being written, once
 
 
 class RestlessDatabase(Database):

@@ -10,6 +10,7 @@ import pytest
 from backend.events.outbox import Outbox
 from backend.kernel.errors import InvalidInput
 from backend.media.archive import FinishedSegment
+from tests.monitoring.findings import found, incident, store
 from tests.monitoring.house import House, at
 
 
@@ -118,25 +119,25 @@ async def test_pages_go_from_the_newest_archive_to_the_oldest(any_house: House) 
 async def test_an_archive_shows_what_was_found_in_it(house: House) -> None:
     camera = await house.add_camera()
     row = await house.add_segment(camera, at("10:00:00"))
-    incident = {
-        "category": "fall",
-        "t_start": 12.0,
-        "t_end": 15.5,
-        "severity": 3,
-        "confidence": 0.8,
-        "evidence": [{"t": 13.0, "note": "lies", "track_id": 4, "box": [1, 2, 3, 4]}],
-    }
     async with house.database.write() as session:
         job = await session.get(type((await house.jobs())[0]), row.job_id)
         assert job is not None
-        job.analysis_result = {"incidents": [incident, {"category": "not an incident"}]}
         job.safety_score, job.incident_count = 70, 1
+    seen = incident("fall", t=12.0, note="lies")
+    await store(
+        house,
+        found(row.job_id, at("10:00:00"), seen),
+        found(row.job_id + 1, at("10:10:00"), incident("running")),  # another archive's
+    )
     page = await house.recordings.page("yard", since=None, until=None, cursor=None, limit=10)
     (view,) = page.items
     assert (view.state, view.job_status) == ("finished", "completed")
     assert (view.safety_score, view.incident_count) == (70, 1)
     (shown,) = view.incidents
-    assert (shown.category, shown.t_start, shown.evidence[0].box) == ("fall", 12.0, (1, 2, 3, 4))
+    assert (shown.category, shown.t_start, shown.t_end) == ("fall", 12.0, 15.0)
+    (evidence,) = shown.evidence
+    assert (evidence.t, evidence.note, evidence.box) == (13.0, "lies", (0.1, 0.2, 0.3, 0.4))
+    assert shown.starts_at == at("10:00:12")
     assert view.video_url == "/archive/yard/archive_20260301_100000.mp4"
 
 
