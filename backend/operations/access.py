@@ -38,7 +38,7 @@ def list_access(app: FastAPI) -> list[Access]:
     found = []
     for context in iter_route_contexts(app.routes):
         route = context.original_route
-        path = context.path or ""
+        path = (context.path or "").replace(":path}", "}")  # as the description names it
         if isinstance(route, APIRoute):
             role = required_role(route)
             summary = (route.description or "").partition("\n")[0]

@@ -2,7 +2,7 @@
 
 `Metrics` owns a registry of its own. HTTP figures and loop delays are counted as they happen; what
 the database and the disk know is read when somebody scrapes. Credentials and source URLs never
-become a label; labels are bounded: states, kinds and route templates.
+become a label; labels are bounded: states, kinds, backends, route templates and ids of cameras.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from backend.callbacks.schemas import CallbackCounts
+from backend.callbacks.states import CallbackState
 from backend.events.stream import EventStream
 from backend.operations.loop_delay import LoopDelay
 from backend.operations.vitals import DatabaseVitals, DiskVitals, Vitals, VitalSigns
@@ -121,6 +123,52 @@ def _of_database(database: DatabaseVitals) -> Iterator[Metric]:
         cameras.add_metric([state], number)
     yield cameras
     yield _gauge("vap_workers_alive", "Workers with a recent heartbeat.", database.workers_alive)
+    yield from _of_models(database)
+    yield from _of_callbacks(database.callbacks)
+
+
+def _of_callbacks(counts: CallbackCounts) -> Iterator[Metric]:
+    states = GaugeMetricFamily(
+        "vap_callbacks", "Callbacks by state; dead ones were given up.", labels=["state"]
+    )
+    for state in CallbackState:
+        states.add_metric([state], counts.by_state.get(state, 0))
+    yield states
+    yield _gauge(
+        "vap_oldest_pending_callback_age_seconds",
+        "How long the callback that waits longest has been there; 0 when none waits.",
+        counts.oldest_pending_age_s or 0,
+    )
+
+
+def _of_models(database: DatabaseVitals) -> Iterator[Metric]:
+    cost = GaugeMetricFamily(
+        "vap_scene_cost_today_usd",
+        "What models cost on this day of the site, with what running calls may yet cost;"
+        " camera_id is empty for all.",
+        labels=["camera_id"],
+    )
+    calls = GaugeMetricFamily(
+        "vap_scene_calls_today",
+        "Calls to models on this day of the site; camera_id is empty for all.",
+        labels=["camera_id"],
+    )
+    if not any(account.camera_id == "" for account in database.accounts):  # a day without a call
+        cost.add_metric([""], 0)
+        calls.add_metric([""], 0)
+    for account in database.accounts:
+        cost.add_metric([account.camera_id], account.spent_microusd / 1_000_000)
+        calls.add_metric([account.camera_id], account.calls)
+    yield cost
+    yield calls
+    is_open = GaugeMetricFamily(
+        "vap_model_breaker_open",
+        "1 while a model is left alone because it failed.",
+        labels=["backend"],
+    )
+    for backend, state in database.breakers.items():
+        is_open.add_metric([backend], float(state))
+    yield is_open
 
 
 def _of_disk(disk: DiskVitals) -> Iterator[Metric]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from fastapi.staticfiles import StaticFiles
 
 from backend.events.stream import EventStream
 from backend.kernel.auth import COOKIE, SESSION_S, Caller, Gate, Requires, Role
+from backend.kernel.http import RowId, app_part
 from backend.operations import openapi
 from backend.operations.health import read_health
 from backend.operations.login import LoginGuard
@@ -51,6 +52,10 @@ router = APIRouter()
 PUBLIC = Depends(Requires(Role.PUBLIC))
 VIEWER = Depends(Requires(Role.VIEWER))
 Anyone = Annotated[Caller, PUBLIC]
+Door = Annotated[Gate, app_part("gate")]
+Signs = Annotated[Vitals, app_part("vitals")]
+Delay = Annotated[LoopDelay, app_part("loop_delay")]
+Stream = Annotated[EventStream, app_part("events")]
 
 
 @router.get("/", dependencies=[PUBLIC], include_in_schema=False)
@@ -61,10 +66,8 @@ async def go_to_page() -> RedirectResponse:
 
 
 @router.get("/health", dependencies=[PUBLIC], tags=["operations"])
-async def get_health(request: Request, response: Response) -> Health:
+async def get_health(response: Response, vitals: Signs, loop_delay: Delay) -> Health:
     """200 while VAP serves; what is wrong stands in `status` and `problems`."""
-    vitals: Vitals = request.app.state.vitals
-    loop_delay: LoopDelay = request.app.state.loop_delay
     response.headers["Cache-Control"] = "no-store"
     return await read_health(vitals, loop_delay)
 
@@ -72,12 +75,14 @@ async def get_health(request: Request, response: Response) -> Health:
 @router.get(
     "/metrics", dependencies=[VIEWER], tags=["operations"], response_class=PlainTextResponse
 )
-async def get_metrics(request: Request) -> Response:
+async def get_metrics(
+    metrics: Annotated[Metrics, app_part("metrics")],
+    vitals: Signs,
+    stream: Stream,
+    loop_delay: Delay,
+) -> Response:
     """Figures in Prometheus's text format."""
-    state = request.app.state
-    metrics: Metrics = state.metrics
-    stream: EventStream = state.events
-    body = await metrics.scrape(state.vitals, stream, state.loop_delay)
+    body = await metrics.scrape(vitals, stream, loop_delay)
     return Response(body, media_type=CONTENT_TYPE)
 
 
@@ -90,32 +95,40 @@ async def get_metrics(request: Request) -> Response:
 )
 async def follow_events(
     request: Request,
+    stream: Stream,
     last_event_id: Annotated[
-        int | None, Query(ge=0, description="Replay what came after this event first.")
+        RowId | None, Query(description="Replay what came after this event first.")
     ] = None,
     last_event_id_header: Annotated[
-        int | None, Header(alias="Last-Event-ID", ge=0, description="As browsers send it.")
+        RowId | None, Header(alias="Last-Event-ID", description="As browsers send it.")
     ] = None,
 ) -> EventStreamResponse:
     """Server-sent events, each with its id, its type and a JSON payload."""
-    stream: EventStream = request.app.state.events
-    stopping: asyncio.Event = request.app.state.stopping
-    after_id = last_event_id if last_event_id_header is None else last_event_id_header
-    return EventStreamResponse(stream, after_id=after_id, stopping=stopping)
+    state = request.app.state
+    return EventStreamResponse(
+        stream,
+        after_id=last_event_id if last_event_id_header is None else last_event_id_header,
+        stopping=state.stopping,
+        hang_up=partial(state.hang_up, request.scope["client"]),
+    )
 
 
 @router.get("/api/v1/session", tags=["session"])
-async def read_session(request: Request, response: Response, caller: Anyone) -> SessionView:
+async def read_session(response: Response, gate: Door, caller: Anyone) -> SessionView:
     """Who the caller is."""
     response.headers["Cache-Control"] = "no-store"
-    return _session(request, caller)
+    return _session(gate, caller)
 
 
 @router.post("/api/v1/session", dependencies=[PUBLIC], tags=["session"])
-async def log_in(request: Request, response: Response, login: Login) -> SessionView:
+async def log_in(
+    request: Request,
+    response: Response,
+    gate: Door,
+    guard: Annotated[LoginGuard, app_part("login_guard")],
+    login: Login,
+) -> SessionView:
     """Open a session with the administrator's password: sets a cookie."""
-    gate: Gate = request.app.state.gate
-    guard: LoginGuard = request.app.state.login_guard
     password = login.password.get_secret_value()
     cookie = await guard.attempt(gate.client_address(request), lambda: gate.login(password))
     response.set_cookie(
@@ -127,13 +140,12 @@ async def log_in(request: Request, response: Response, login: Login) -> SessionV
         httponly=True,
         samesite="strict",
     )
-    return _session(request, Caller("admin", Role.ADMIN))
+    return _session(gate, Caller("admin", Role.ADMIN))
 
 
 @router.delete("/api/v1/session", dependencies=[PUBLIC], tags=["session"], status_code=204)
-async def log_out(request: Request) -> Response:
+async def log_out(request: Request, gate: Door) -> Response:
     """Close the session: takes the cookie away."""
-    gate: Gate = request.app.state.gate
     response = Response(status_code=204)
     response.delete_cookie(
         COOKIE, path="/", secure=gate.is_https(request), httponly=True, samesite="strict"
@@ -156,8 +168,7 @@ async def get_docs_page() -> HTMLResponse:
     return HTMLResponse(DOCS_PAGE.format(nonce=nonce), headers={"Content-Security-Policy": policy})
 
 
-def _session(request: Request, caller: Caller) -> SessionView:
-    gate: Gate = request.app.state.gate
+def _session(gate: Gate, caller: Caller) -> SessionView:
     return SessionView.model_validate(
         {
             "authenticated": caller.role >= Role.VIEWER,

@@ -20,8 +20,11 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backend.settings import SettingsError
+
+Address = tuple[str, int]
 
 ANSWERS_END_WITHIN_S = 3.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -115,6 +118,7 @@ class Server(uvicorn.Server):
         )
         self._app = app
         self._on_serving = on_serving
+        app.state.hang_up = self.hang_up
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -137,16 +141,18 @@ class Server(uvicorn.Server):
         """End event streams, then answers, then services."""
         self._app.state.stopping.set()
         loop = asyncio.get_running_loop()
-        breaking_off = loop.call_later(ANSWERS_END_WITHIN_S, self._break_off_answers)
+        breaking_off = loop.call_later(ANSWERS_END_WITHIN_S, self.hang_up)
         await super().shutdown(sockets)
         breaking_off.cancel()
 
-    def _break_off_answers(self) -> None:
-        """Hang up on who still downloads: to the app they are clients that went away."""
+    def hang_up(self, client: Address | None = None) -> None:
+        """Break off this client's connection, or all: to the app they are clients that left.
+
+        What they have not read is thrown away; a close would wait until they have read it.
+        """
         for connection in list(self.server_state.connections):
-            transport = getattr(connection, "transport", None)
-            if transport is not None:
-                transport.abort()
+            if isinstance(connection, H11Protocol) and client in {None, connection.client}:
+                connection.transport.abort()
 
     def _told_to_stop(self) -> None:
         self.should_exit = True

@@ -2,15 +2,15 @@
 
 A client that comes back with its last id gets what it missed, then what happens, without loss or
 doubles. While the database is down the connection stays and pings go on. The answer ends when VAP
-stops, when the client is gone, or when it reads so slowly that its events pile up; browsers then
-come back by themselves.
+stops, when the client is gone, when it reads so slowly that its events pile up, or after an hour,
+so that a session that has ended gets no events for longer; browsers then come back by themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 import structlog
@@ -27,9 +27,11 @@ RETRY_MS = 2000
 PING_S = 15.0
 SEND_WITHIN_S = 30.0
 GOODBYE_WITHIN_S = 1.0
+LONGEST_S = 3600.0
 TRY_AGAIN_S = 1.0
 HELLO = f"retry: {RETRY_MS}\n\n".encode()
 PING = b": ping\n\n"
+END = {"type": "http.response.body", "body": b"", "more_body": False}
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -44,12 +46,14 @@ class EventStreamResponse(StreamingResponse):
         *,
         after_id: int | None,
         stopping: asyncio.Event,
+        hang_up: Callable[[], None],
         ping_s: float = PING_S,
         send_within_s: float = SEND_WITHIN_S,
     ) -> None:
         self._chunks = _chunks(stream, after_id, ping_s)
         super().__init__(self._chunks, headers=HEADERS)
         self._stopping = stopping
+        self._hang_up = hang_up
         self._send_within_s = send_within_s
 
     async def stream_response(self, send: Send) -> None:
@@ -59,10 +63,13 @@ class EventStreamResponse(StreamingResponse):
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._send_events(send))
             stopping = group.create_task(self._stopping.wait())
-            await asyncio.wait({sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            ends = {sending, stopping}
+            await asyncio.wait(ends, timeout=LONGEST_S, return_when=asyncio.FIRST_COMPLETED)
             sending.cancel()
             stopping.cancel()
-        await _send_within(send, b"", GOODBYE_WITHIN_S, more_body=False)
+        if not await _send_within(send, b"", GOODBYE_WITHIN_S, more_body=False):
+            self._hang_up()
+            await send(END)  # returns when the connection is gone
 
     async def _send_events(self, send: Send) -> None:
         async with aclosing(self._chunks) as chunks:

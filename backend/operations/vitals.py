@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from sqlalchemy import text
 
+from backend.callbacks.schemas import CallbackCounts
 from backend.jobs.schemas import QueueState
 from backend.jobs.service import JobQueue
 from backend.jobs.workers import WorkerRegistry
@@ -32,17 +34,43 @@ ANSWER_WITHIN_S = 2.0
 READ_WITHIN_S = 10.0
 IDLE_LOOK_S = 60.0
 
+
+class Account(Protocol):
+    """What models cost today, for one camera or (`camera_id` is empty) for all."""
+
+    @property
+    def camera_id(self) -> str:
+        """Whose it is."""
+
+    @property
+    def spent_microusd(self) -> int:
+        """Spent, and held for calls that run."""
+
+    @property
+    def calls(self) -> int:
+        """Calls that ended."""
+
+
 CameraCounts = Callable[[], Awaitable[Mapping[str, int]]]
+Accounts = Callable[[], Awaitable[Sequence[Account]]]
+BreakerStates = Callable[[], Awaitable[Mapping[str, bool]]]
+Deliveries = Callable[[], Awaitable[CallbackCounts]]
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseVitals:
-    """What only the database knows. `latency_s` is one round trip."""
+    """What only the database knows. `latency_s` is one round trip.
+
+    `breakers`: by backend, whether nobody asks it now.
+    """
 
     latency_s: float
     queue: QueueState
     cameras: Mapping[str, int]
     workers_alive: int
+    accounts: Sequence[Account]
+    breakers: Mapping[str, bool]
+    callbacks: CallbackCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +104,9 @@ class Vitals:
         workers: WorkerRegistry,
         *,
         cameras: CameraCounts,
+        accounts: Accounts,
+        breakers: BreakerStates,
+        callbacks: Deliveries,
         data_dir: Path,
         clock: Clock | None = None,
     ) -> None:
@@ -83,6 +114,9 @@ class Vitals:
         self._queue = queue
         self._workers = workers
         self._cameras = cameras
+        self._accounts = accounts
+        self._breakers = breakers
+        self._callbacks = callbacks
         self._data_dir = data_dir
         self._clock = clock or SystemClock()
         self._wanted = asyncio.Event()
@@ -144,6 +178,9 @@ class Vitals:
             queue=await self._queue.state(),
             cameras=await self._cameras(),
             workers_alive=sum(view.alive for view in views),
+            accounts=await self._accounts(),
+            breakers=await self._breakers(),
+            callbacks=await self._callbacks(),
         )
 
     def _disk(self) -> DiskVitals | None:

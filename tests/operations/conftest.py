@@ -15,11 +15,15 @@ from backend.main import create_app
 from backend.operations import vitals
 from backend.operations.serving import Server, bind, page_address
 from backend.settings import (
+    CallbackSettings,
     DatabaseSettings,
+    FetchSettings,
+    ModelSettings,
     RecordingSettings,
     SceneSettings,
     ServerSettings,
     Settings,
+    SpeechApiSettings,
     StorageSettings,
     WorkerSettings,
 )
@@ -42,6 +46,10 @@ def make_settings(tmp_path: Path, migrated_sqlite: Path) -> MakeSettings:
             recording=RecordingSettings.model_validate({"DEMO_CAMERA": "false"}),
             worker=WorkerSettings.model_validate({}),
             scene=SceneSettings.model_validate({}),
+            models=ModelSettings.model_validate({}),
+            fetch=FetchSettings.model_validate({}),
+            callbacks=CallbackSettings.model_validate({}),
+            speech=SpeechApiSettings.model_validate({}),
         )
 
     return make

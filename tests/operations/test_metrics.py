@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from httpx import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from backend.jobs.claims import KindOrder
 from backend.jobs.schemas import NewJob
+from backend.monitoring.analyses.schemas import Spent
+from backend.monitoring.analyses.spending import Spending
+from backend.monitoring.analyses.tables import SceneSpendingRow
 from tests.operations.conftest import MakeSettings, always_fresh, opened
 
 
@@ -49,6 +54,39 @@ async def test_jobs_workers_disk_and_loop_are_there(
     assert ("vap_event_loop_delay_seconds_count", nothing) in figures
     assert ("vap_event_stream_lag_seconds", nothing) in figures
     assert figures["vap_event_listeners", nothing] == 0
+
+
+async def test_what_models_cost_today_and_which_are_left_alone_is_told(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always_fresh(monkeypatch)
+    async with opened(make_settings()) as (app, client):
+        before = await _scrape(client)
+        database, clock = app.state.vitals._database, app.state.clock
+        zone = app.state.settings.server.zone
+        spending = Spending(database, clock, zone, total_usd=None)
+        held = await spending.reserve("gate", 2_000_000, camera_usd=None)
+        await spending.settle(held, Spent(1_250_000, 3, 900, 40))
+        await spending.reserve("yard", 500, camera_usd=None)
+        async with database.write() as session:
+            yesterday = spending.today() - timedelta(days=1)
+            session.add(SceneSpendingRow(day=yesterday, camera_id="roof", spent_microusd=9))
+        await app.state.breakers.failed("gemini", "busy", "later", hint_s=60, is_lasting=False)
+        await app.state.breakers.failed("openai", "busy", "later", hint_s=None, is_lasting=False)
+        figures = await _scrape(client)
+    everybody = _labels(camera_id="")
+    assert before["vap_scene_cost_today_usd", everybody] == 0
+    assert before["vap_scene_calls_today", everybody] == 0
+    assert before["vap_model_breaker_open", _labels(backend="gemini")] == 0
+
+    def of_cameras(name: str) -> dict[str, float]:
+        return {dict(labels)["camera_id"]: v for (n, labels), v in figures.items() if n == name}
+
+    assert of_cameras("vap_scene_cost_today_usd") == {"": 1.2505, "gate": 1.25, "yard": 0.0005}
+    assert of_cameras("vap_scene_calls_today") == {"": 3, "gate": 3, "yard": 0}
+    assert figures["vap_model_breaker_open", _labels(backend="gemini")] == 1
+    assert figures["vap_model_breaker_open", _labels(backend="openai")] == 0
+    assert ("vap_model_breaker_open", _labels(backend="local")) not in figures
 
 
 async def test_answers_are_counted_by_route_template_and_never_by_address(

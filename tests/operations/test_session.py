@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from http.cookies import SimpleCookie
+from ipaddress import ip_address
 
 import pytest
 from httpx import AsyncClient
@@ -19,6 +20,7 @@ from tests.operations.conftest import MakeSettings, opened
 SESSION = "/api/v1/session"
 PASSWORD = "correct horse"
 LAN = {"peer": "192.168.1.20", "base_url": "http://vap.lan:8080"}
+ATTACKER, OWNER, SAME = (ip_address(f"192.168.1.{number}") for number in (66, 2, 7))
 OPEN = {"VAP_HOST": "0.0.0.0", "VAP_ADMIN_PASSWORD": PASSWORD}
 
 
@@ -111,7 +113,7 @@ async def test_one_address_guesses_a_few_at_a_time(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(login, "WRONG_TAKES_S", 0.05)
     guard = LoginGuard()
     started = time.monotonic()
-    tries = [guard.attempt("attacker", _wrong) for _ in range(20)]
+    tries = [guard.attempt(ATTACKER, _wrong) for _ in range(20)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert all(isinstance(result, Unauthenticated) for result in results)
     assert time.monotonic() - started >= 20 / login.AT_ONCE * 0.05
@@ -131,19 +133,50 @@ async def test_attempts_that_cannot_wait_are_refused_unseen(
         return None
 
     most = login.AT_ONCE + login.MOST_WAITING
-    tries = [guard.attempt("attacker", check) for _ in range(most + 10)]
+    tries = [guard.attempt(ATTACKER, check) for _ in range(most + 10)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(result, TooMany) for result in results) == 10
     assert seen == most
 
 
+async def test_the_guests_of_one_ipv6_network_are_one_attacker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(login, "WRONG_TAKES_S", 0.01)
+    guard = LoginGuard()
+    most = login.AT_ONCE + login.MOST_WAITING
+    addresses = [ip_address(f"2001:db8:0:1::{number:x}") for number in range(most + 10)]
+    tries = [guard.attempt(address, _wrong) for address in addresses]
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(result, TooMany) for result in results) == 10
+
+
+async def test_a_wrong_password_is_logged_with_its_address_and_without_itself(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[dict[str, object]] = []
+    monkeypatch.setattr(login.log, "warning", lambda _, **facts: logged.append(facts))
+    async with opened(make_settings(**OPEN), **LAN) as (_, client):
+        await client.post(SESSION, json={"password": "hunter22"})
+    assert logged == [{"action": "login.refused", "address": "192.168.1.20"}]
+
+
+async def test_a_password_that_no_keyboard_makes_is_only_wrong(
+    make_settings: MakeSettings,
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with opened(make_settings(**OPEN), **LAN) as (_, client):
+        answer = await client.post(SESSION, content=rb'{"password": "\ud800"}', headers=headers)
+    assert answer.status_code == 401
+
+
 async def test_the_right_user_elsewhere_is_not_kept_waiting_by_an_attacker() -> None:
     guard = LoginGuard()
     async with asyncio.TaskGroup() as group:
-        attacks = [group.create_task(_ignored(guard.attempt("attacker", _wrong))) for _ in range(6)]
+        attacks = [group.create_task(_ignored(guard.attempt(ATTACKER, _wrong))) for _ in range(6)]
         await asyncio.sleep(0)
         async with asyncio.timeout(login.WRONG_TAKES_S / 2):
-            assert await guard.attempt("owner", lambda: "cookie") == "cookie"
+            assert await guard.attempt(OWNER, lambda: "cookie") == "cookie"
         assert not any(attack.done() for attack in attacks)
 
 
@@ -154,9 +187,9 @@ async def test_the_right_user_at_the_attackers_address_gets_in_after_a_wait(
     guard = LoginGuard()
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         for _ in range(10):
-            group.create_task(_ignored(guard.attempt("same", _wrong)))
+            group.create_task(_ignored(guard.attempt(SAME, _wrong)))
         await asyncio.sleep(0)
-        assert await guard.attempt("same", lambda: "cookie") == "cookie"
+        assert await guard.attempt(SAME, lambda: "cookie") == "cookie"
 
 
 async def _ignored(attempt) -> None:

@@ -166,11 +166,13 @@ async def test_a_client_that_is_gone_is_forgotten(make_settings: MakeSettings) -
 
 
 async def test_a_client_that_does_not_read_is_cut_off_and_others_go_on(
-    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setitem(sse.EventStreamResponse.__init__.__kwdefaults__, "send_within_s", 0.2)
     monkeypatch.setattr(sse, "GOODBYE_WITHIN_S", 0.1)
-    async with served(make_settings()) as (app, client, _):
+    async with served(make_settings()) as (app, client, server):
         address = urlsplit(str(client.base_url))
         deaf = socket.socket()
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -187,7 +189,23 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_go_on(
                 if event_id % 20 == 0:
                     await _until_frame(frames, lambda f, n=event_id: f.get("id") == str(n))
             await until(lambda: app.state.events.listener_count == 1)
+            # hung up on: what it did not read does not wait for it in memory for ever
+            await until(lambda: len(server.server_state.connections) == 1)
         deaf.close()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_stream_ends_after_an_hour_so_that_who_may_read_is_asked_again(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sse.LONGEST_S == 3600
+    monkeypatch.setattr(sse, "LONGEST_S", 0.1)
+    async with (
+        served(make_settings()) as (_, client, _),
+        client.stream("GET", EVENTS) as answer,
+        asyncio.timeout(5),
+    ):
+        assert await answer.aread()  # in order: a broken-off answer would raise
 
 
 async def test_an_outage_of_the_database_keeps_the_stream_open_and_replays_after_it(
@@ -214,7 +232,7 @@ async def test_an_outage_of_the_database_keeps_the_stream_open_and_replays_after
         assert ids == ["2", "3"]
 
 
-@pytest.mark.parametrize("last_id", ["-1", "x", "1.5", ""])
+@pytest.mark.parametrize("last_id", ["-1", "x", "1.5", "", str(2**63)])
 async def test_an_id_that_is_none_is_refused(client: AsyncClient, last_id: str) -> None:
     answer = await client.get(EVENTS, params={"last_event_id": last_id})
     assert answer.status_code == 400
@@ -223,4 +241,4 @@ async def test_an_id_that_is_none_is_refused(client: AsyncClient, last_id: str) 
 
 async def test_a_stranger_gets_no_event(make_settings: MakeSettings) -> None:
     async with opened(make_settings(), base_url="http://evil.example") as (_, client):
-        assert (await client.get(EVENTS)).status_code == 403
+        assert (await client.get(EVENTS)).status_code == 401
