@@ -2,7 +2,7 @@ import reactHooks from "eslint-plugin-react-hooks";
 import tseslint from "typescript-eslint";
 
 // Imports go one way: routes -> features -> (api | player | components) -> lib; no feature imports another.
-const features = ["cameras", "jobs", "workers"];
+const features = ["cameras", "incidents", "day", "jobs", "workers", "models", "speech", "deliveries"];
 const zone = (folder, ...above) => ({
   files: [`src/${folder}/**`],
   rules: {

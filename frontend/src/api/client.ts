@@ -39,3 +39,7 @@ export async function unwrap<T>(asked: Promise<Answer<T>>): Promise<T> {
     said?.message ?? `The server answered ${answer.response.status}.`,
   );
 }
+
+/** Without what is undefined: a query has a field or has it not. */
+export const given = <T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };

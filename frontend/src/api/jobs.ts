@@ -1,5 +1,5 @@
 /** Jobs and workers: keys, queries, mutations. */
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions, skipToken } from "@tanstack/react-query";
 
 import { api, type Schemas, unwrap } from "./client";
 
@@ -41,6 +41,18 @@ export const jobQuery = (id: number) =>
   queryOptions({
     queryKey: jobKeys.one(id),
     queryFn: () => unwrap(api.GET("/api/v1/jobs/{job_id}", { params: { path: { job_id: id } } })),
+  });
+
+const IS_OVER: Record<JobStatus, boolean> = { pending: false, processing: false, completed: true, failed: true, cancelled: true };
+
+export const isOver = (job: Pick<Job, "status">): boolean => IS_OVER[job.status];
+
+/** A job that somebody waits for in front of the page; null: none is. */
+export const followedJobQuery = (id: number | null) =>
+  queryOptions({
+    queryKey: jobKeys.one(id ?? 0),
+    queryFn: id === null ? skipToken : () => unwrap(api.GET("/api/v1/jobs/{job_id}", { params: { path: { job_id: id } } })),
+    refetchInterval: (query) => (query.state.data && isOver(query.state.data) ? false : 1000),
   });
 
 export const workersQuery = queryOptions({

@@ -1,9 +1,13 @@
 /** One event stream that keeps the cache true: what happens on the server shows without asking again. */
 import type { QueryClient } from "@tanstack/react-query";
 
+import { callbackKeys } from "./callbacks";
 import { cameraKeys } from "./cameras";
+import { incidentKeys } from "./incidents";
 import { type Job, jobKeys } from "./jobs";
 import { operationKeys } from "./operations";
+import { sceneKeys } from "./scene";
+import { type SpeechDetail, type SpeechJob, speechKeys } from "./speech";
 import { openStream } from "./stream";
 
 export type Connection = "connecting" | "open" | "lost";
@@ -12,7 +16,9 @@ const FLUSH_MS = 300;
 const TYPES = [
   "camera.changed", "camera.deleted", "camera.state_changed", "segment.recorded", "segment.deleted",
   "job.queued", "job.started", "job.progress", "job.completed", "job.failed", "job.cancelled", "worker.changed",
+  "incident.found", "incident.reviewed",
 ];
+const ENDS = ["job.completed", "job.failed"];
 
 export interface Payload {
   camera_id?: string | null;
@@ -25,8 +31,13 @@ export interface Payload {
 export function staleAfter(type: string, { camera_id }: Payload): (readonly unknown[])[] {
   if (type === "worker.changed") return [jobKeys.workers, operationKeys.health];
   const recordings = camera_id ? [cameraKeys.segments(camera_id), cameraKeys.gaps(camera_id)] : [];
-  if (type.startsWith("camera.")) return [cameraKeys.all, operationKeys.health, ...recordings];
-  if (type.startsWith("job.")) return [jobKeys.all, jobKeys.workers, operationKeys.health, ...recordings];
+  if (type.startsWith("camera.")) return [cameraKeys.all, sceneKeys.backends, operationKeys.health, ...recordings];
+  if (type.startsWith("job.")) {
+    // reports and costs come with a job's end, failed ones have cost something too
+    const ended = ENDS.includes(type) ? [sceneKeys.all, callbackKeys.all] : [];
+    return [jobKeys.all, jobKeys.workers, operationKeys.health, speechKeys.all, ...ended, ...recordings];
+  }
+  if (type.startsWith("incident.")) return [incidentKeys.all, ...recordings];
   return recordings;
 }
 
@@ -77,4 +88,8 @@ function showProgress(cache: QueryClient, { job_id, progress, message }: Payload
     page && { ...page, items: page.items.map((job) => (job.id === job_id ? { ...job, ...change } : job)) },
   );
   cache.setQueryData<Job>(jobKeys.one(job_id), (job) => job && { ...job, ...change });
+  cache.setQueriesData<{ items: SpeechJob[] }>({ queryKey: speechKeys.lists }, (page) =>
+    page && { ...page, items: page.items.map((job) => (job.queue_job_id === job_id ? { ...job, ...change } : job)) },
+  );
+  cache.setQueriesData<SpeechDetail>({ queryKey: speechKeys.ones }, (job) => (job?.queue_job_id === job_id ? { ...job, ...change } : job));
 }

@@ -20,5 +20,10 @@ export const sessionQuery = queryOptions({
   staleTime: 60_000,
 });
 
+const MAY_CHANGE: Record<Session["role"], boolean> = { public: false, service: false, viewer: false, operator: true, admin: true };
+
+/** Whether the caller may change cameras and jobs. The server decides anyway; this is for what the page offers. */
+export const mayChange = (session: Session | undefined): boolean => session !== undefined && MAY_CHANGE[session.role];
+
 export const logIn = (password: string) => unwrap(api.POST("/api/v1/session", { body: { password } }));
 export const logOut = () => unwrap(api.DELETE("/api/v1/session"));

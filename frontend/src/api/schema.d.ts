@@ -284,6 +284,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/live/{camera_id}/sub/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Live Substream
+         * @description The same of the camera's substream, where it has one and that is there.
+         */
+        get: operations["read_live_substream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/archive/{camera_id}/{name}": {
         parameters: {
             query?: never;
@@ -296,6 +316,226 @@ export interface paths {
          * @description An archive as MP4, also while it is written; ranges are answered.
          */
         get: operations["read_archive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Incidents
+         * @description Incidents, newest first.
+         */
+        get: operations["list_incidents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/precision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Precision
+         * @description How often people found a camera's incidents to be right, by category.
+         */
+        get: operations["read_precision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Incident
+         * @description One incident.
+         */
+        get: operations["read_incident"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/verdict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Judge Incident
+         * @description Confirm or reject it, or take a verdict back.
+         */
+        post: operations["judge_incident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{incident_id}/snapshot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Snapshot
+         * @description A picture of its strongest moment.
+         */
+        get: operations["read_snapshot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scene/backends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Backends
+         * @description The analysers that a camera can have, where each sends footage, and how it is.
+         */
+        get: operations["list_backends"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scene/backends/{backend}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Backend
+         * @description Ask a model one small question: a job that a worker does at once.
+         */
+        post: operations["test_backend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cameras/{camera_id}/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dry Run
+         * @description Try a prompt on a window of the last archive; the job shows request, answer and cost.
+         */
+        post: operations["dry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cameras/{camera_id}/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Scores
+         * @description A camera's scores (default: the last day by hour, the last month by day).
+         */
+        get: operations["list_scores"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scene/day": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Day
+         * @description What happened on a day, in order of time.
+         */
+        get: operations["read_day"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scene/costs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Costs
+         * @description What models cost, by day and camera.
+         */
+        get: operations["read_costs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -404,10 +644,448 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/callbacks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Callbacks
+         * @description Callbacks, newest first; those given up are `dead`.
+         */
+        get: operations["list_callbacks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/callbacks/{callback_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Callback
+         * @description One callback with its body, cut where it is long.
+         */
+        get: operations["read_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/callbacks/{callback_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeliver Callback
+         * @description Send a delivered or dead callback again.
+         */
+        post: operations["redeliver_callback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/upload-video/process-video": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Process Video
+         * @description Take a video on: transcript, speakers, word volume and pitch are called back.
+         */
+        post: operations["process_video"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ml/ml-results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take Result
+         * @description The receiving side of callbacks: progress, result, or failure of a job.
+         */
+        post: operations["take_result"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ml/job-status/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Job Status
+         * @description Where a job stands, as far as it was called back.
+         */
+        get: operations["read_job_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/speech/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Speech Jobs
+         * @description Speech jobs, newest first.
+         */
+        get: operations["list_speech_jobs"];
+        put?: never;
+        /**
+         * Add Speech Job
+         * @description Transcribe the video at a URL; it is kept, to be played beside its transcript.
+         */
+        post: operations["add_speech_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/speech/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload Video
+         * @description Transcribe a video that is sent as the body; it is written to disk as it comes.
+         */
+        post: operations["upload_video"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/speech/jobs/{job_id}/video": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Speech Video
+         * @description The video, where it was kept; byte ranges are served.
+         */
+        get: operations["read_speech_video"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/speech/jobs/{job_id}/transcript.{form}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Transcript
+         * @description The transcript as a file.
+         */
+        get: operations["read_transcript"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/speech/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Speech Job
+         * @description One speech job with what was heard.
+         */
+        get: operations["read_speech_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Accepted
+         * @description The answer of the contract; `estimated_time` in seconds.
+         */
+        Accepted: {
+            /** Job Id */
+            job_id: string;
+            /** @default accepted */
+            status: components["schemas"]["SpeechStatus"];
+            /**
+             * Message
+             * @default Processing started
+             */
+            message: string;
+            /** Estimated Time */
+            estimated_time: number;
+        };
+        /**
+         * BackendView
+         * @description One of the analysers that a camera can have.
+         */
+        BackendView: {
+            name: components["schemas"]["SceneBackend"];
+            /**
+             * Configured
+             * @description Whether it has the settings it needs.
+             */
+            configured: boolean;
+            /**
+             * Missing
+             * @description What it lacks, when it is not configured.
+             */
+            missing: string | null;
+            /** Model */
+            model: string | null;
+            /**
+             * Endpoint
+             * @description The host that footage is sent to; null: none.
+             */
+            endpoint: string | null;
+            /**
+             * Leaves Machine
+             * @description Whether footage leaves this machine for it.
+             */
+            leaves_machine: boolean;
+            /**
+             * Is Default
+             * @description For cameras that name none.
+             */
+            is_default: boolean;
+            /**
+             * Fallback
+             * @description Who takes over, in this order.
+             */
+            fallback: components["schemas"]["SceneBackend"][];
+            /** Input Usd Per Million */
+            input_usd_per_million: number | null;
+            /** Output Usd Per Million */
+            output_usd_per_million: number | null;
+            /**
+             * Cameras
+             * @description Ids of the cameras that it looks at.
+             */
+            cameras: string[];
+            breaker: components["schemas"]["BreakerView"] | null;
+        };
+        /**
+         * BreakerView
+         * @description A model that failed of late; while it is open nobody asks it.
+         */
+        BreakerView: {
+            /** Is Open */
+            is_open: boolean;
+            /** Open Until */
+            open_until: string | null;
+            /** Failures */
+            failures: number;
+            /** Code */
+            code: string;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * CallbackDetail
+         * @description A callback with its body, cut where it is long.
+         */
+        CallbackDetail: {
+            /** Id */
+            id: number;
+            /**
+             * Message Id
+             * @description Its header webhook-id, the same at every attempt.
+             */
+            message_id: string;
+            /**
+             * Url
+             * @description Where it goes; what looks like a secret is masked.
+             */
+            url: string;
+            /** Host */
+            host: string;
+            /** Subject */
+            subject: string;
+            kind: components["schemas"]["CallbackKind"];
+            /** Progress */
+            progress: number | null;
+            /** Size Bytes */
+            size_bytes: number;
+            state: components["schemas"]["CallbackState"];
+            /** Attempts */
+            attempts: number;
+            /**
+             * Next At
+             * @description When it is tried next; null unless pending.
+             */
+            next_at: string | null;
+            /**
+             * Expires At
+             * @description When it is given up; null unless pending.
+             */
+            expires_at: string | null;
+            /**
+             * Last Status
+             * @description The last answer's HTTP status, where one came.
+             */
+            last_status: number | null;
+            /** Last Error */
+            last_error: string | null;
+            /** Job Id */
+            job_id: number | null;
+            /** Trace Id */
+            trace_id: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Delivered At */
+            delivered_at: string | null;
+            /** Body */
+            body: string;
+            /** Is Body Cut */
+            is_body_cut: boolean;
+        };
+        /**
+         * CallbackKind
+         * @description The stored value. Newer progress replaces older; a result is never replaced.
+         * @enum {string}
+         */
+        CallbackKind: "progress" | "result";
+        /**
+         * CallbackState
+         * @description The stored value; a callback stays pending through all its attempts.
+         * @enum {string}
+         */
+        CallbackState: "pending" | "delivered" | "superseded" | "dead";
+        /**
+         * CallbackView
+         * @description A callback and where it stands.
+         */
+        CallbackView: {
+            /** Id */
+            id: number;
+            /**
+             * Message Id
+             * @description Its header webhook-id, the same at every attempt.
+             */
+            message_id: string;
+            /**
+             * Url
+             * @description Where it goes; what looks like a secret is masked.
+             */
+            url: string;
+            /** Host */
+            host: string;
+            /** Subject */
+            subject: string;
+            kind: components["schemas"]["CallbackKind"];
+            /** Progress */
+            progress: number | null;
+            /** Size Bytes */
+            size_bytes: number;
+            state: components["schemas"]["CallbackState"];
+            /** Attempts */
+            attempts: number;
+            /**
+             * Next At
+             * @description When it is tried next; null unless pending.
+             */
+            next_at: string | null;
+            /**
+             * Expires At
+             * @description When it is given up; null unless pending.
+             */
+            expires_at: string | null;
+            /**
+             * Last Status
+             * @description The last answer's HTTP status, where one came.
+             */
+            last_status: number | null;
+            /** Last Error */
+            last_error: string | null;
+            /** Job Id */
+            job_id: number | null;
+            /** Trace Id */
+            trace_id: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Delivered At */
+            delivered_at: string | null;
+        };
         /**
          * CameraCreate
          * @description A new camera; the id is made from the name where none is given.
@@ -419,7 +1097,10 @@ export interface components {
             name: string;
             /** Source */
             source: string;
-            /** Substream */
+            /**
+             * Substream
+             * @description A smaller picture: live only, for tiles.
+             */
             substream?: string | null;
             /**
              * Description
@@ -436,6 +1117,24 @@ export interface components {
             retention_days?: number | null;
             /** Retention Bytes */
             retention_bytes?: number | null;
+            /**
+             * House Rules
+             * @description What is right and wrong here, for a model.
+             * @default
+             */
+            house_rules: string;
+            /**
+             * Categories
+             * @description Null: all of them.
+             */
+            categories?: components["schemas"]["IncidentCategory"][] | null;
+            /** @description Null: SCENE_BACKEND. */
+            scene_backend?: components["schemas"]["SceneBackend"] | null;
+            /**
+             * Daily Budget Usd
+             * @description Null: the general one.
+             */
+            daily_budget_usd?: number | null;
             /**
              * Enabled
              * @default true
@@ -468,6 +1167,13 @@ export interface components {
             retention_days: number | null;
             /** Retention Bytes */
             retention_bytes: number | null;
+            /** House Rules */
+            house_rules: string;
+            /** Categories */
+            categories: components["schemas"]["IncidentCategory"][] | null;
+            scene_backend: components["schemas"]["SceneBackend"] | null;
+            /** Daily Budget Usd */
+            daily_budget_usd: number | null;
             probe: components["schemas"]["ProbeView"] | null;
             state: components["schemas"]["CameraState"];
             /** State Reason */
@@ -479,6 +1185,11 @@ export interface components {
             state_since: string;
             /** Live Url */
             live_url: string;
+            /**
+             * Live Sub Url
+             * @description A smaller picture, where there is a substream; none while that is off.
+             */
+            live_sub_url: string | null;
             /**
              * Created At
              * Format: date-time
@@ -516,6 +1227,13 @@ export interface components {
             retention_days?: number | null;
             /** Retention Bytes */
             retention_bytes?: number | null;
+            /** House Rules */
+            house_rules?: string | null;
+            /** Categories */
+            categories?: components["schemas"]["IncidentCategory"][] | null;
+            scene_backend?: components["schemas"]["SceneBackend"] | null;
+            /** Daily Budget Usd */
+            daily_budget_usd?: number | null;
         };
         /**
          * CameraView
@@ -543,6 +1261,13 @@ export interface components {
             retention_days: number | null;
             /** Retention Bytes */
             retention_bytes: number | null;
+            /** House Rules */
+            house_rules: string;
+            /** Categories */
+            categories: components["schemas"]["IncidentCategory"][] | null;
+            scene_backend: components["schemas"]["SceneBackend"] | null;
+            /** Daily Budget Usd */
+            daily_budget_usd: number | null;
             probe: components["schemas"]["ProbeView"] | null;
             state: components["schemas"]["CameraState"];
             /** State Reason */
@@ -555,6 +1280,11 @@ export interface components {
             /** Live Url */
             live_url: string;
             /**
+             * Live Sub Url
+             * @description A smaller picture, where there is a substream; none while that is off.
+             */
+            live_sub_url: string | null;
+            /**
              * Created At
              * Format: date-time
              */
@@ -564,6 +1294,44 @@ export interface components {
              * Format: date-time
              */
             updated_at: string;
+        };
+        /**
+         * CostEntry
+         * @description What models cost on one day; `camera_id` null: all cameras together.
+         */
+        CostEntry: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /** Camera Id */
+            camera_id: string | null;
+            /** Cost Usd */
+            cost_usd: number;
+            /** Calls */
+            calls: number;
+            /** Input Tokens */
+            input_tokens: number;
+            /** Output Tokens */
+            output_tokens: number;
+        };
+        /**
+         * CostsView
+         * @description Costs by day, and the caps of a day in US dollars (null: none).
+         */
+        CostsView: {
+            /** Timezone */
+            timezone: string;
+            /** Total Budget Usd */
+            total_budget_usd: number | null;
+            /**
+             * Camera Budget Usd
+             * @description Of cameras that set none.
+             */
+            camera_budget_usd: number | null;
+            /** Entries */
+            entries: components["schemas"]["CostEntry"][];
         };
         /**
          * CurrentJob
@@ -596,6 +1364,68 @@ export interface components {
             latency_ms: number | null;
         };
         /**
+         * DayEntry
+         * @description What happened in one archive; `at` is when it begins.
+         */
+        DayEntry: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Camera Id */
+            camera_id: string;
+            /** Job Id */
+            job_id: number;
+            /** Summary */
+            summary: string;
+            /** Safety Score */
+            safety_score: number;
+            /** Incident Count */
+            incident_count: number;
+            /** Backend */
+            backend: string;
+            /** Fallback From */
+            fallback_from: string | null;
+            /** Video Url */
+            video_url: string | null;
+        };
+        /**
+         * DayView
+         * @description What happened in one day of the site's zone, in order of time.
+         */
+        DayView: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /** Timezone */
+            timezone: string;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /** Entries */
+            entries: components["schemas"]["DayEntry"][];
+            /**
+             * Truncated
+             * @description Whether there was more than is listed.
+             */
+            truncated: boolean;
+        };
+        /**
          * DiskHealth
          * @description The disk that archives are written to.
          */
@@ -606,6 +1436,19 @@ export interface components {
             total_bytes: number;
             /** Used Percent */
             used_percent: number;
+        };
+        /**
+         * DryRunRequest
+         * @description What to try on the camera's last archive instead of what it has; null: as it is.
+         */
+        DryRunRequest: {
+            backend?: components["schemas"]["SceneBackend"] | null;
+            /** Description */
+            description?: string | null;
+            /** House Rules */
+            house_rules?: string | null;
+            /** Categories */
+            categories?: components["schemas"]["IncidentCategory"][] | null;
         };
         /**
          * ErrorAnswer
@@ -632,7 +1475,7 @@ export interface components {
         };
         /**
          * EvidenceView
-         * @description One thing seen that supports an incident; `t` in seconds from the start of the segment.
+         * @description One thing seen that supports an incident; `t` in seconds from the start of the archive.
          */
         EvidenceView: {
             /** T */
@@ -705,22 +1548,69 @@ export interface components {
             event_loop_delay_ms: number;
         };
         /**
+         * IncidentCategory
+         * @description What happened, in one vocabulary for every scene analyser.
+         * @enum {string}
+         */
+        IncidentCategory: "fall" | "near_miss" | "loitering" | "crowding" | "running" | "intrusion" | "violence" | "fire_smoke" | "abandoned_object" | "unsafe_behaviour" | "camera_obstructed" | "other";
+        /**
+         * IncidentState
+         * @description The stored value. A verdict can be changed, and taken back.
+         * @enum {string}
+         */
+        IncidentState: "open" | "confirmed" | "rejected";
+        /**
          * IncidentView
-         * @description An incident; times in seconds from the start of the segment.
+         * @description An incident; `t_start` and `t_end` in seconds from the start of its archive.
          */
         IncidentView: {
-            /** Category */
-            category: string;
+            /** Id */
+            id: number;
+            /** Job Id */
+            job_id: number;
+            /** Camera Id */
+            camera_id: string;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
             /** T Start */
             t_start: number;
             /** T End */
             t_end: number;
+            /** Category */
+            category: string;
             /** Severity */
             severity: number;
             /** Confidence */
             confidence: number;
             /** Evidence */
             evidence: components["schemas"]["EvidenceView"][];
+            /** Backend */
+            backend: string;
+            /** Model */
+            model: string | null;
+            state: components["schemas"]["IncidentState"];
+            /** Reviewed At */
+            reviewed_at: string | null;
+            /** Reviewed By */
+            reviewed_by: string | null;
+            /**
+             * Video Url
+             * @description The archive; null when it is deleted.
+             */
+            video_url: string | null;
+            /**
+             * Snapshot Url
+             * @description A picture; null when there is none.
+             */
+            snapshot_url: string | null;
         };
         /**
          * JobDetail
@@ -790,11 +1680,50 @@ export interface components {
             } | null;
         };
         /**
+         * JobRef
+         * @description A job that was put in line; follow it at /api/v1/jobs/{job_id}.
+         */
+        JobRef: {
+            /** Job Id */
+            job_id: number;
+        };
+        /**
          * JobStatus
          * @description Where a job stands; the stored value.
          * @enum {string}
          */
         JobStatus: "pending" | "processing" | "completed" | "failed" | "cancelled";
+        /**
+         * JobStatusView
+         * @description Where a job stands at the receiving side.
+         */
+        JobStatusView: {
+            /** Job Id */
+            job_id: string;
+            status: components["schemas"]["SpeechStatus"];
+            /** Progress */
+            progress: number;
+            /** Message */
+            message: string | null;
+            /** Result */
+            result: {
+                [key: string]: unknown;
+            } | null;
+            /** Error Code */
+            error_code: string | null;
+            /** Error Message */
+            error_message: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
         /**
          * JobSummary
          * @description A job in a list; the contract's column names.
@@ -865,6 +1794,41 @@ export interface components {
              */
             password: string;
         };
+        /**
+         * MlReceipt
+         * @description What the receiving side answers; `applied` is false for what came late or twice.
+         */
+        MlReceipt: {
+            /** Job Id */
+            job_id: string;
+            status: components["schemas"]["SpeechStatus"];
+            /** Progress */
+            progress: number;
+            /** Applied */
+            applied: boolean;
+        };
+        /**
+         * NewSpeechJob
+         * @description A video by its address, from the page.
+         */
+        NewSpeechJob: {
+            /** Video Url */
+            video_url: string;
+        };
+        /** Page[BackendView] */
+        Page_BackendView_: {
+            /** Items */
+            items: components["schemas"]["BackendView"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
+        /** Page[CallbackView] */
+        Page_CallbackView_: {
+            /** Items */
+            items: components["schemas"]["CallbackView"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
         /** Page[CameraView] */
         Page_CameraView_: {
             /** Items */
@@ -879,10 +1843,31 @@ export interface components {
             /** Next Cursor */
             next_cursor?: string | null;
         };
+        /** Page[IncidentView] */
+        Page_IncidentView_: {
+            /** Items */
+            items: components["schemas"]["IncidentView"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
         /** Page[JobSummary] */
         Page_JobSummary_: {
             /** Items */
             items: components["schemas"]["JobSummary"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
+        /** Page[PrecisionView] */
+        Page_PrecisionView_: {
+            /** Items */
+            items: components["schemas"]["PrecisionView"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
+        /** Page[ScorePoint] */
+        Page_ScorePoint_: {
+            /** Items */
+            items: components["schemas"]["ScorePoint"][];
             /** Next Cursor */
             next_cursor?: string | null;
         };
@@ -893,12 +1878,39 @@ export interface components {
             /** Next Cursor */
             next_cursor?: string | null;
         };
+        /** Page[SpeechJobSummary] */
+        Page_SpeechJobSummary_: {
+            /** Items */
+            items: components["schemas"]["SpeechJobSummary"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+        };
         /** Page[WorkerView] */
         Page_WorkerView_: {
             /** Items */
             items: components["schemas"]["WorkerView"][];
             /** Next Cursor */
             next_cursor?: string | null;
+        };
+        /**
+         * PrecisionView
+         * @description Of a camera's incidents of one category, how many a person found to be right.
+         *
+         *     `precision` is confirmed / (confirmed + rejected), null while none is reviewed.
+         */
+        PrecisionView: {
+            /** Camera Id */
+            camera_id: string;
+            /** Category */
+            category: string;
+            /** Confirmed */
+            confirmed: number;
+            /** Rejected */
+            rejected: number;
+            /** Open */
+            open: number;
+            /** Precision */
+            precision: number | null;
         };
         /**
          * ProbeAnswer
@@ -975,6 +1987,31 @@ export interface components {
             oldest_pending_age_s: number | null;
         };
         /**
+         * SceneBackend
+         * @description Who understands an archive: rules on this machine, or a vision-language model.
+         * @enum {string}
+         */
+        SceneBackend: "local" | "gemini" | "openai";
+        /**
+         * ScorePoint
+         * @description A camera's archives of one hour or day of the site's zone.
+         */
+        ScorePoint: {
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /** Archives */
+            archives: number;
+            /** Least */
+            least: number;
+            /** Mean */
+            mean: number;
+            /** Incidents */
+            incidents: number;
+        };
+        /**
          * SegmentView
          * @description An archive file; one that is still being written has state `recording` and no id.
          */
@@ -1032,6 +2069,76 @@ export interface components {
             version: string;
         };
         /**
+         * SpeechJobSummary
+         * @description A speech job in a list.
+         */
+        SpeechJobSummary: {
+            /** Job Id */
+            job_id: string;
+            /** Queue Job Id */
+            queue_job_id: number;
+            /** Filename */
+            filename: string;
+            status: components["schemas"]["JobStatus"];
+            /** Progress */
+            progress: number;
+            /** Stage */
+            stage: string | null;
+            /** Error Code */
+            error_code: string | null;
+            /** Error Message */
+            error_message: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Completed At */
+            completed_at: string | null;
+            /** Has Video */
+            has_video: boolean;
+        };
+        /**
+         * SpeechJobView
+         * @description A speech job with what was heard.
+         */
+        SpeechJobView: {
+            /** Job Id */
+            job_id: string;
+            /** Queue Job Id */
+            queue_job_id: number;
+            /** Filename */
+            filename: string;
+            status: components["schemas"]["JobStatus"];
+            /** Progress */
+            progress: number;
+            /** Stage */
+            stage: string | null;
+            /** Error Code */
+            error_code: string | null;
+            /** Error Message */
+            error_message: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Completed At */
+            completed_at: string | null;
+            /** Has Video */
+            has_video: boolean;
+            /** Result */
+            result: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
+         * SpeechStatus
+         * @description The stored value, and what goes over the wire.
+         * @enum {string}
+         */
+        SpeechStatus: "accepted" | "processing" | "completed" | "failed";
+        /**
          * StorageView
          * @description How much a camera's archives take.
          */
@@ -1044,6 +2151,25 @@ export interface components {
             size_bytes: number;
             /** Oldest */
             oldest: string | null;
+        };
+        /**
+         * TranscriptFormat
+         * @description What a transcript can be had as; also the ending of its file.
+         * @enum {string}
+         */
+        TranscriptFormat: "json" | "srt" | "vtt" | "txt";
+        /**
+         * Verdict
+         * @description What a person makes of an incident; `open` takes a verdict back.
+         * @enum {string}
+         */
+        Verdict: "confirmed" | "rejected" | "open";
+        /**
+         * VerdictRequest
+         * @description A person's verdict.
+         */
+        VerdictRequest: {
+            verdict: components["schemas"]["Verdict"];
         };
         /**
          * WorkerState
@@ -1672,6 +2798,38 @@ export interface operations {
             };
         };
     };
+    read_live_substream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                camera_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     read_archive: {
         parameters: {
             query?: {
@@ -1694,6 +2852,378 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_incidents: {
+        parameters: {
+            query?: {
+                camera_id?: string | null;
+                category?: components["schemas"]["IncidentCategory"][] | null;
+                state?: components["schemas"]["IncidentState"][] | null;
+                /** @description At least so severe. */
+                severity?: number | null;
+                /** @description Beginning from here on. */
+                since?: string | null;
+                /** @description Beginning before. */
+                until?: string | null;
+                /** @description In its evidence. */
+                text?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_IncidentView_"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_precision: {
+        parameters: {
+            query?: {
+                camera_id?: string | null;
+                /** @description Incidents from here on. */
+                since?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PrecisionView_"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_incident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    judge_incident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerdictRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_snapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_backends: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BackendView_"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    test_backend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backend: components["schemas"]["SceneBackend"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobRef"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    dry_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                camera_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DryRunRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobRef"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_scores: {
+        parameters: {
+            query?: {
+                /** @description Hours or days of the site's zone. */
+                by?: "hour" | "day";
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                camera_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ScorePoint_"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_day: {
+        parameters: {
+            query?: {
+                /** @description Of the site's zone; default: today. */
+                day?: string | null;
+                camera_id?: string | null;
+                /** @description In a summary or an incident. */
+                text?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DayView"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_costs: {
+        parameters: {
+            query?: {
+                /** @description First day; default: a week. */
+                since?: string | null;
+                /** @description Last day; default: today. */
+                until?: string | null;
+                camera_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostsView"];
                 };
             };
             /** @description What went wrong, with a stable code. */
@@ -1856,6 +3386,424 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_WorkerView_"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_callbacks: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["CallbackState"][] | null;
+                subject?: string | null;
+                job_id?: number | null;
+                /** @description scheme://host:port */
+                host?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CallbackView_"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_callback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                callback_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallbackDetail"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    redeliver_callback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                callback_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallbackDetail"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    process_video: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** Job Id */
+                    job_id: string;
+                    /** Video Url */
+                    video_url: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    take_result: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** Job Id */
+                    job_id: string;
+                    status: components["schemas"]["SpeechStatus"];
+                    /**
+                     * Progress
+                     * @default 0
+                     */
+                    progress?: number;
+                    /** Message */
+                    message?: string | null;
+                    /** Result */
+                    result?: {
+                        [key: string]: unknown;
+                    } | null;
+                    /** Error Message */
+                    error_message?: string | null;
+                    /** Error Code */
+                    error_code?: string | null;
+                    $defs: {
+                        /**
+                         * SpeechStatus
+                         * @description The stored value, and what goes over the wire.
+                         * @enum {string}
+                         */
+                        SpeechStatus: "accepted" | "processing" | "completed" | "failed";
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MlReceipt"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_job_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobStatusView"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_speech_jobs: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SpeechJobSummary_"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    add_speech_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSpeechJob"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    upload_video: {
+        parameters: {
+            query: {
+                filename: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_speech_video: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_transcript: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                form: components["schemas"]["TranscriptFormat"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, with a stable code. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    read_speech_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpeechJobView"];
                 };
             };
             /** @description What went wrong, with a stable code. */

@@ -15,10 +15,12 @@ interface Props<Row> {
   columns: Column<Row>[];
   rows: Row[];
   rowKey: (row: Row) => string | number;
+  /** What makes a row stand out. */
+  rowClass?: (row: Row) => string;
 }
 
 /** A plain table; on a phone each row becomes a block of names and values. */
-export function DataTable<Row>({ label, columns, rows, rowKey }: Props<Row>) {
+export function DataTable<Row>({ label, columns, rows, rowKey, rowClass }: Props<Row>) {
   return (
     <div className="overflow-x-auto rounded-xl border border-line bg-surface">
       <table role="table" aria-label={label} className="w-full text-sm max-md:block">
@@ -33,7 +35,7 @@ export function DataTable<Row>({ label, columns, rows, rowKey }: Props<Row>) {
         </thead>
         <tbody className="divide-y divide-line max-md:block">
           {rows.map((row) => (
-            <tr key={rowKey(row)} role="row" className="transition-colors hover:bg-raised/50 max-md:grid max-md:grid-cols-2 max-md:py-2">
+            <tr key={rowKey(row)} role="row" className={`transition-colors hover:bg-raised/50 max-md:grid max-md:grid-cols-2 max-md:py-2 ${rowClass?.(row) ?? ""}`}>
               {columns.map((column) => (
                 <td key={column.head} role="cell" data-head={column.head}
                   className={`px-3 py-2 align-middle first:pl-4 last:pr-4 max-md:flex max-md:items-center max-md:justify-between max-md:gap-4 max-md:px-4 max-md:py-1 max-md:text-right max-md:whitespace-normal max-md:before:text-left max-md:before:text-xs max-md:before:text-quiet max-md:before:content-[attr(data-head)] ${column.wide ? "max-md:col-span-2" : ""} ${column.isEmpty?.(row) ? "max-md:!hidden" : ""} ${column.className ?? ""}`}>

@@ -10,8 +10,12 @@ import { Icon } from "./ui/Icon";
 
 const PAGES = [
   { to: "/", under: "/cameras", label: "Cameras", icon: "camera" },
+  { to: "/incidents", under: "/incidents", label: "Incidents", icon: "incidents" },
+  { to: "/day", under: "/day", label: "Day", icon: "day" },
   { to: "/jobs", under: "/jobs", label: "Jobs", icon: "jobs" },
+  { to: "/speech", under: "/speech", label: "Speech", icon: "speech" },
   { to: "/workers", under: "/workers", label: "Workers", icon: "workers" },
+  { to: "/models", under: "/models", label: "Models", icon: "models" },
 ] as const;
 
 /** What every page has around it: the way to the others, how the server does, the theme. */
@@ -29,10 +33,10 @@ export function Layout({ session, connection, children }: { session: Session; co
             <img src="/ui/icon.svg" alt="" className="size-6" />
             VAP
           </Link>
-          <nav aria-label="Pages" className="flex gap-0.5 max-sm:order-last max-sm:w-full">
+          <nav aria-label="Pages" className="flex gap-0.5 max-lg:order-last max-lg:w-full">
             {PAGES.map((page) => (
               <Link key={page.to} to={page.to} aria-current={isOn(page) ? "page" : undefined}
-                className="flex min-h-8 items-center justify-center gap-1.5 rounded-md px-2.5 text-sm text-quiet transition-colors hover:bg-raised hover:text-ink aria-[current=page]:bg-raised aria-[current=page]:font-medium aria-[current=page]:text-ink max-sm:flex-1">
+                className="flex min-h-8 items-center justify-center gap-1.5 rounded-md px-2.5 text-sm text-quiet transition-colors hover:bg-raised hover:text-ink aria-[current=page]:bg-raised aria-[current=page]:font-medium aria-[current=page]:text-ink max-sm:flex-auto max-sm:flex-col max-sm:gap-0 max-sm:px-0 max-sm:py-1 max-sm:text-[11px]">
                 <Icon name={page.icon} />
                 {page.label}
               </Link>

@@ -36,3 +36,15 @@ export const title = (name: string): string => words(name).replace(/^./, (first)
 /** The server's "unreachable: The source cannot be reached." -> "The source cannot be reached." */
 export const sentence = (reason: string): string =>
   reason.replace(/^[a-z_]+: (?=\S)/, "").replace(/^./, (first) => first.toUpperCase());
+
+const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const fractions = new Intl.NumberFormat("en", { maximumSignificantDigits: 2, maximumFractionDigits: 8 });
+
+/** US dollars: "$1.20", and of less than a cent what it takes: "$0.00008". */
+export function usd(dollars: number): string {
+  if (dollars === 0) return "$0";
+  return `$${(dollars < 0.01 ? fractions : cents).format(dollars)}`;
+}
+
+/** A large number with its thousands apart. */
+export const thousands = (number: number): string => new Intl.NumberFormat("en").format(number).replaceAll(",", "\u202f");

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 
-import { bytes, count, scoreTone, sentence, severityTone, title, words } from "./format";
+import { bytes, count, scoreTone, sentence, severityTone, thousands, title, usd, words } from "./format";
+import { asNumber, asOneOf, asText } from "./search";
 import { ago, duration, position, timeOfDay, timeOrDay } from "./time";
+import { addDays, asDay, dayIn, daysBetween, midnight, timeIn } from "./zone";
 
 test("sizes are short and readable", () => {
   expect(bytes(0)).toBe("0 B");
@@ -44,4 +46,34 @@ test("a time of another day says which", () => {
   const moment = "2026-01-02T12:00:00Z";
   expect(timeOrDay(moment, Date.parse(moment))).toBe(timeOfDay(moment));
   expect(timeOrDay(moment, Date.parse("2026-01-05T12:00:00Z"))).toMatch(/\S+, \d\d:/);
+});
+
+test("money is shown however little it is", () => {
+  expect([0, 0.000_08, 0.0123, 1.2, 1234.5].map(usd)).toEqual(["$0", "$0.00008", "$0.01", "$1.20", "$1,234.50"]);
+  expect(thousands(1_234_567)).toBe("1\u202f234\u202f567");
+});
+
+test("a day is the site's, not the reader's", () => {
+  const evening = Date.parse("2026-01-01T23:30:00Z");
+  expect(["Europe/Berlin", "America/New_York", "Asia/Kolkata"].map((zone) => dayIn(zone, evening))).toEqual(["2026-01-02", "2026-01-01", "2026-01-02"]);
+  expect(timeIn("Asia/Kolkata", "2026-01-01T23:30:05Z")).toBe("05:00:05");
+});
+
+test("a day begins at the site's midnight, also when clocks change", () => {
+  expect(midnight("Europe/Berlin", "2026-03-29")).toBe("2026-03-28T23:00:00.000Z");
+  expect(midnight("Europe/Berlin", "2026-03-30")).toBe("2026-03-29T22:00:00.000Z");
+  expect(midnight("America/New_York", "2026-01-01")).toBe("2026-01-01T05:00:00.000Z");
+  expect(midnight("Pacific/Auckland", "2026-01-01")).toBe("2025-12-31T11:00:00.000Z");
+});
+
+test("days are counted as a calendar counts them", () => {
+  expect(addDays("2026-03-01", -1)).toBe("2026-02-28");
+  expect(daysBetween("2026-03-28", "2026-03-30")).toBe(2);
+});
+
+test("what a URL says is taken only where it means something", () => {
+  expect([asDay("2026-01-31"), asDay("2026-13-31"), asDay("yesterday"), asDay(20260131)]).toEqual(["2026-01-31", undefined, undefined, undefined]);
+  expect([asText("a"), asText(123), asText(""), asText({})]).toEqual(["a", "123", undefined, undefined]);
+  expect([asNumber(3), asNumber("3"), asNumber(""), asNumber(-1), asNumber("x")]).toEqual([3, 3, undefined, undefined, undefined]);
+  expect([asOneOf(["hour", "day"], "day"), asOneOf(["hour", "day"], "year")]).toEqual(["day", undefined]);
 });

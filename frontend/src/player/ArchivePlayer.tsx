@@ -15,10 +15,10 @@ interface Props {
   failed: ReactNode;
 }
 
-/** Plays an archive from a second on; a new `seek` moves it. */
+/** Plays an archive from a second on; a new `seek` moves it, and tries again what failed. */
 export function ArchivePlayer({ src, label, seek, onTime, onEnded, failed }: Props) {
   const video = useRef<HTMLVideoElement>(null);
-  const [failedSrc, setFailedSrc] = useState<string | null>(null);
+  const [failedSeek, setFailedSeek] = useState<Seek | null>(null);
   useEffect(() => {
     const element = video.current;
     if (!element) return undefined;
@@ -30,10 +30,10 @@ export function ArchivePlayer({ src, label, seek, onTime, onEnded, failed }: Pro
     else element.addEventListener("loadedmetadata", go, { once: true });
     return () => element.removeEventListener("loadedmetadata", go);
   }, [src, seek]);
-  if (failedSrc === src) return <div className="grid h-full place-items-center bg-black p-6 text-center text-sm text-white/75">{failed}</div>;
+  if (failedSeek === seek) return <div className="grid h-full place-items-center bg-black p-6 text-center text-sm text-white/75">{failed}</div>;
   return (
     <video ref={video} key={src} src={src} controls playsInline muted aria-label={label}
-      className="h-full w-full bg-black object-contain" onEnded={onEnded} onError={() => setFailedSrc(src)}
+      className="h-full w-full bg-black object-contain" onEnded={onEnded} onError={() => setFailedSeek(seek)}
       onTimeUpdate={(event) => onTime?.(event.currentTarget.currentTime)} />
   );
 }

@@ -25,18 +25,19 @@ export function LivePlayer({ url, label, onReport, children }: Props) {
     const element = video.current;
     if (!element) return undefined;
     let attached: LiveHandle | null = null;
+    const say = (next: LiveReport) => {
+      setReport(next);
+      tell.current(next);
+    };
     const stop = () => {
-      attached?.destroy();
+      if (!attached) return;
+      attached.destroy();
       attached = null;
+      say(UNKNOWN); // what it said last is not true any more
     };
     const seen = new IntersectionObserver((entries) => {
-      if (!entries.at(-1)?.isIntersecting) stop();
-      else {
-        attached ??= attachLive(element, url, (next) => {
-          setReport(next);
-          tell.current(next);
-        });
-      }
+      if (entries.at(-1)?.isIntersecting) attached ??= attachLive(element, url, say);
+      else stop();
       setHandle(attached);
     });
     seen.observe(element);

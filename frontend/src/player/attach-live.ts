@@ -3,13 +3,14 @@
  * tab, on play and after a break. Knows nothing of React, so that no re-render ever touches the player.
  *
  * A playlist that is not there yet (the camera starts) and every other fatal error end in the same way:
- * the player is built anew, ever more calmly, until pictures move again.
+ * the player is built anew, ever more calmly, until pictures move again; at once when somebody comes
+ * back to the tab or presses play.
  */
-import Hls from "hls.js/light";
-
-import { isHung, LIVE_MAX_LATENCY_S, LIVE_SYNC_S, rebuildDelay, seekTarget, type Stand, watch } from "./live-edge";
-
-export type LiveStatus = "connecting" | "playing" | "waiting" | "paused";
+import type { BuildEngine, Engine } from "./engine";
+import { buildHls, canPlayByHls } from "./hls-engine";
+import { isHung, rebuildDelay, seekTarget, type Stand, watch } from "./live-edge";
+import { type LiveStatus, liveStatus, meansPlay } from "./live-status";
+import { buildNative } from "./native-engine";
 
 export interface LiveReport {
   status: LiveStatus;
@@ -26,69 +27,86 @@ export interface LiveHandle {
 const LOOK_EVERY_MS = 1000;
 
 export function attachLive(video: HTMLVideoElement, url: string, onReport: (report: LiveReport) => void): LiveHandle {
-  let hls: Hls | null = null;
+  const buildEngine: BuildEngine = canPlayByHls() ? buildHls : buildNative;
+  let engine: Engine | null = null;
+  /** Counts what was built, so that what is thrown away is not heard any more. */
+  let built = 0;
   let failures = 0;
   let timer: number | undefined;
   let stand: Stand | null = null;
   let wanted = true;
+  let blocked = false;
   let hasPlayed = false;
-  let broke = false;
 
   const toEdge = () => {
-    const target = seekTarget(video.currentTime, hls?.liveSyncPosition);
+    const target = seekTarget(video.currentTime, engine?.syncPositionS());
     if (target !== null) video.currentTime = target;
   };
   const play = () => {
-    if (!wanted) return;
+    const mine = built;
     toEdge();
-    void video.play().catch(() => undefined); // the browser may want a click first
+    void video.play().then(
+      () => answered(mine, false),
+      (error: unknown) => answered(mine, error instanceof DOMException && error.name === "NotAllowedError"),
+    );
+  };
+  const answered = (of: number, refused: boolean) => {
+    if (of !== built) return;
+    blocked = refused;
+    report();
   };
   const build = () => {
-    const player = new Hls({
-      startPosition: -1,
-      liveSyncDuration: LIVE_SYNC_S,
-      liveMaxLatencyDuration: LIVE_MAX_LATENCY_S,
-      backBufferLength: 10,
+    window.clearTimeout(timer);
+    throwAway();
+    const mine = built;
+    const ifMine = (then: () => void) => () => {
+      if (mine === built) then();
+    };
+    engine = buildEngine(video, url, {
+      onReady: ifMine(() => {
+        if (wanted) play();
+      }),
+      onBack: ifMine(() => {
+        if (wanted) toEdge();
+      }),
+      onFatal: ifMine(rebuild),
     });
-    hls = player;
+  };
+  const throwAway = () => {
+    built += 1;
     stand = null;
-    broke = false;
-    player.on(Hls.Events.MANIFEST_PARSED, play);
-    player.on(Hls.Events.LEVEL_UPDATED, () => {
-      if (broke) toEdge();
-      broke = false;
-    });
-    player.on(Hls.Events.ERROR, (_, error) => {
-      if (player !== hls) return;
-      if (error.fatal) rebuild();
-      else if (error.type === Hls.ErrorTypes.NETWORK_ERROR) broke = true;
-    });
-    player.loadSource(url);
-    player.attachMedia(video);
+    engine?.destroy();
+    engine = null;
   };
   const rebuild = () => {
-    hls?.destroy();
-    hls = null;
+    throwAway();
     failures += 1;
     window.clearTimeout(timer);
     timer = window.setTimeout(build, rebuildDelay(failures));
   };
-
-  const status = (): LiveStatus => {
-    if (!wanted || (video.paused && video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA)) return "paused";
-    if (!video.paused && hls && video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) return "playing";
-    return hasPlayed ? "waiting" : "connecting";
+  const goOn = () => {
+    if ((engine?.syncPositionS() ?? null) === null) build(); // begins at the edge
+    else play();
   };
+
+  const status = (): LiveStatus =>
+    liveStatus({
+      wanted,
+      blocked,
+      hasPlayed,
+      built: engine !== null,
+      ready: video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA,
+      paused: video.paused,
+    });
   const report = () => {
-    const latency = hls?.latency ?? 0;
     const now = status();
     if (now === "playing") hasPlayed = true;
-    onReport({ status: now, latencyS: now === "playing" && latency > 0 ? latency : null });
+    onReport({ status: now, latencyS: now === "playing" ? (engine?.latencyS() ?? null) : null });
   };
   const look = () => {
     report();
-    const edgeS = hls?.latestLevelDetails?.edge;
-    if (edgeS === undefined || video.paused || document.visibilityState !== "visible") {
+    const edgeS = engine?.edgeS() ?? null;
+    if (edgeS === null || video.paused || document.visibilityState !== "visible") {
       stand = null;
       return;
     }
@@ -99,7 +117,7 @@ export function attachLive(video: HTMLVideoElement, url: string, onReport: (repo
     if (isHung(stand, seen)) rebuild();
   };
   const onReturn = () => {
-    if (document.visibilityState === "visible") play();
+    if (document.visibilityState === "visible" && wanted) goOn();
   };
   const onOnline = () => {
     failures = 0;
@@ -112,14 +130,14 @@ export function attachLive(video: HTMLVideoElement, url: string, onReport: (repo
   window.addEventListener("online", onOnline);
   video.addEventListener("play", toEdge);
   for (const name of reported) video.addEventListener(name, report);
-  if (Hls.isSupported()) build();
-  else video.src = url; // Safari on phones plays HLS by itself and keeps to the edge
+  build();
 
   return {
     toggle: () => {
-      wanted = video.paused;
-      if (wanted) play();
+      wanted = meansPlay(status());
+      if (wanted) goOn();
       else video.pause();
+      report();
     },
     destroy: () => {
       window.clearTimeout(timer);
@@ -128,8 +146,7 @@ export function attachLive(video: HTMLVideoElement, url: string, onReport: (repo
       window.removeEventListener("online", onOnline);
       video.removeEventListener("play", toEdge);
       for (const name of reported) video.removeEventListener(name, report);
-      hls?.destroy();
-      hls = null;
+      throwAway();
     },
   };
 }

@@ -6,11 +6,18 @@ import { EmptyState } from "../components/EmptyState";
 import { ErrorState } from "../components/ErrorState";
 import { Skeleton } from "../components/Skeleton";
 import { CameraPage, type Range, RANGES } from "../features/cameras/CameraPage";
+import { asOneOf } from "../lib/search";
 import { rootRoute } from "./root";
+
+interface Search {
+  hours?: Range | undefined;
+  /** How scores are shown; by hour unless it says otherwise. */
+  scores?: "day" | undefined;
+}
 
 function OneCamera() {
   const { id } = cameraRoute.useParams();
-  const { hours = 1 } = cameraRoute.useSearch();
+  const { hours = 1, scores = "hour" } = cameraRoute.useSearch();
   const navigate = cameraRoute.useNavigate();
   const cameras = useQuery(camerasQuery);
   if (cameras.error && !cameras.data) return <ErrorState error={cameras.error} onRetry={() => void cameras.refetch()} />;
@@ -24,8 +31,9 @@ function OneCamera() {
     );
   }
   return (
-    <CameraPage key={camera.id} camera={camera} hours={hours}
-      onHours={(range) => void navigate({ search: { hours: range }, replace: true })}
+    <CameraPage key={camera.id} camera={camera} hours={hours} scores={scores}
+      onHours={(range) => void navigate({ search: (old) => ({ ...old, hours: range }), replace: true, resetScroll: false })}
+      onScores={(by) => void navigate({ search: (old) => ({ ...old, scores: by === "day" ? by : undefined }), replace: true, resetScroll: false })}
       onRemoved={() => void navigate({ to: "/" })} />
   );
 }
@@ -33,8 +41,9 @@ function OneCamera() {
 export const cameraRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/cameras/$id",
-  validateSearch: (search: Record<string, unknown>): { hours?: Range | undefined } => ({
+  validateSearch: (search: Record<string, unknown>): Search => ({
     hours: RANGES.find((range) => range === Number(search.hours)),
+    scores: asOneOf(["day"] as const, search.scores),
   }),
   component: OneCamera,
 });

@@ -8,20 +8,23 @@ import { ErrorState } from "../components/ErrorState";
 import { PageHeader } from "../components/PageHeader";
 import { Skeleton } from "../components/Skeleton";
 import { Button } from "../components/ui/Button";
+import { useMayChange } from "../components/useMayChange";
 import { CameraDialog } from "../features/cameras/CameraDialog";
 import { CameraTile } from "../features/cameras/CameraTile";
 import { count } from "../lib/format";
 import { rootRoute } from "./root";
 
 const MANY = "grid-cols-[repeat(auto-fill,minmax(min(100%,22rem),1fr))]";
+const ADD = "Add one by its address: VAP looks at it, says what it is, and begins to record. The source demo: is a scene that comes with VAP.";
 const FEW = "md:grid-cols-2";
 
 function Cameras() {
   const cameras = useQuery(camerasQuery);
   const [adding, setAdding] = useState(false);
+  const mayAdd = useMayChange();
   const items = cameras.data?.items ?? [];
   const live = items.filter((camera) => camera.state === "live").length;
-  const add = <Button look="primary" icon="plus" onClick={() => setAdding(true)}>Add camera</Button>;
+  const add = mayAdd && <Button look="primary" icon="plus" onClick={() => setAdding(true)}>Add camera</Button>;
   return (
     <>
       <PageHeader title="Cameras" beside={items.length > 0 && <span className="text-sm text-quiet">{`${count(items.length, "camera")}, ${live} live`}</span>}>
@@ -30,7 +33,7 @@ function Cameras() {
       {cameras.error && !cameras.data && <ErrorState error={cameras.error} onRetry={() => void cameras.refetch()} />}
       {cameras.data && items.length === 0 && (
         <EmptyState icon="camera" title="No cameras yet">
-          <p>Add one by its address: VAP looks at it, says what it is, and begins to record. The source demo: is a scene that comes with VAP.</p>
+          <p>{mayAdd ? ADD : "Somebody who may change cameras has to add one."}</p>
           {add}
         </EmptyState>
       )}

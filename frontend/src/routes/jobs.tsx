@@ -30,7 +30,7 @@ function Jobs() {
   return (
     <>
       <PageHeader title="Jobs">
-        <select aria-label="Camera" className={`${INPUT} !w-auto`} value={search.camera_id ?? ""}
+        <select aria-label="Camera" className={`${INPUT} !w-auto max-w-full`} value={search.camera_id ?? ""}
           onChange={(event) => change({ status: search.status, camera_id: event.target.value || undefined })}>
           <option value="">Every camera</option>
           {cameras.data?.items.map((camera) => <option key={camera.id} value={camera.id}>{camera.name}</option>)}

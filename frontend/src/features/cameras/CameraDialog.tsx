@@ -7,6 +7,7 @@ import { Dialog } from "../../components/ui/Dialog";
 import { Field, INPUT } from "../../components/ui/Field";
 import { type Filled, readForm } from "./camera-form.model";
 import { ProbeResult } from "./ProbeResult";
+import { SceneFields } from "./SceneFields";
 
 interface Props {
   camera?: Camera;
@@ -58,6 +59,7 @@ export function CameraDialog({ camera, onClose }: Props) {
         <Field label="Description" hint="What the camera sees and what matters there.">
           <textarea name="description" rows={2} maxLength={5000} defaultValue={camera?.description} className={INPUT} />
         </Field>
+        <SceneFields camera={camera} />
         <Limits camera={camera} />
         {saving.error && <p role="alert" className="text-sm text-bad">{saving.error.message}</p>}
         <div className="flex justify-end gap-2 pt-1">

@@ -2,17 +2,21 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
 import { type Camera, cameraKeys, enableCamera, gapsQuery, segmentsQuery, storageQuery } from "../../api/cameras";
+import type { ScoreStep } from "../../api/scene";
 import { Card } from "../../components/Card";
 import { ErrorState } from "../../components/ErrorState";
+import { FootageBadge } from "../../components/FootageBadge";
 import { PageHeader } from "../../components/PageHeader";
 import { Skeleton } from "../../components/Skeleton";
 import { Button } from "../../components/ui/Button";
+import { useMayChange } from "../../components/useMayChange";
 import { useNow } from "../../components/useNow";
 import { bytes, count } from "../../lib/format";
 import { ArchiveList } from "./ArchiveList";
 import { CameraDialog } from "./CameraDialog";
 import { IncidentList } from "./IncidentList";
 import { RemoveDialog } from "./RemoveDialog";
+import { ScoresCard } from "./ScoresCard";
 import { type Playing, Stage } from "./Stage";
 import { Timeline } from "./Timeline";
 import { following, type Place } from "./timeline.model";
@@ -23,14 +27,17 @@ export type Range = (typeof RANGES)[number];
 interface Props {
   camera: Camera;
   hours: Range;
+  scores: ScoreStep;
   onHours: (hours: Range) => void;
+  onScores: (by: ScoreStep) => void;
   onRemoved: () => void;
 }
 
 /** One camera: live or an archive in the same place, the timeline, incidents and archives. */
-export function CameraPage({ camera, hours, onHours, onRemoved }: Props) {
+export function CameraPage({ camera, hours, scores, onHours, onScores, onRemoved }: Props) {
   const [playing, setPlaying] = useState<Playing | null>(null);
   const [moment, setMoment] = useState<number | null>(null);
+  const mayChange = useMayChange();
   const now = useNow();
   const segments = useQuery(segmentsQuery(camera.id, hours));
   const gaps = useQuery(gapsQuery(camera.id, hours));
@@ -48,9 +55,9 @@ export function CameraPage({ camera, hours, onHours, onRemoved }: Props) {
   };
   return (
     <>
-      <PageHeader title={camera.name}
+      <PageHeader title={camera.name} beside={<FootageBadge camera={camera} />}
         below={camera.description && <p className="mt-0.5 max-w-3xl text-sm text-quiet">{camera.description}</p>}>
-        <Actions camera={camera} onRemoved={onRemoved} />
+        {mayChange && <Actions camera={camera} onRemoved={onRemoved} />}
       </PageHeader>
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
         <div className="space-y-4">
@@ -62,6 +69,7 @@ export function CameraPage({ camera, hours, onHours, onRemoved }: Props) {
               <Timeline span={span} segments={items} gaps={gaps.data?.items ?? []} playing={playing ? moment : null} onPick={play} />
             )}
           </Card>
+          <ScoresCard cameraId={camera.id} by={scores} onBy={onScores} />
         </div>
         <div className="grid gap-4 max-lg:sm:grid-cols-2">
           <Card title="Incidents" flush beside={<span className="text-xs text-quiet">{`last ${hours} h`}</span>}>

@@ -1,5 +1,8 @@
+import { Link } from "@tanstack/react-router";
+
 import type { Segment } from "../../api/cameras";
 import { SeverityBadge } from "../../components/SeverityBadge";
+import { IncidentBadge } from "../../components/StateBadge";
 import { useNow } from "../../components/useNow";
 import { percent } from "../../lib/format";
 import { duration, timeOrDay, utc } from "../../lib/time";
@@ -30,11 +33,12 @@ export function IncidentList({ segments, onPlay }: Props) {
         const moment = momentOf(segment, incident.t_start);
         const notes = [...new Set(incident.evidence.map((seen) => seen.note))];
         return (
-          <li key={`${moment} ${incident.category} ${incident.t_end}`}>
-            <button type="button" className="w-full px-4 py-2.5 text-left transition-colors hover:bg-raised focus-visible:-outline-offset-2"
+          <li key={incident.id} className={`relative ${incident.state === "rejected" ? "opacity-60" : ""}`}>
+            <button type="button" className="w-full px-4 pt-2.5 pb-8 text-left transition-colors hover:bg-raised focus-visible:-outline-offset-2"
               onClick={() => onPlay(leadTo(mark))}>
               <span className="flex items-center gap-2">
                 <SeverityBadge category={incident.category} severity={incident.severity} />
+                {incident.state !== "open" && <IncidentBadge state={incident.state} />}
                 <span className="ml-auto text-xs" title={utc(moment)}>{timeOrDay(moment, now)}</span>
               </span>
               <span className="mt-1 block text-xs text-quiet">
@@ -42,6 +46,9 @@ export function IncidentList({ segments, onPlay }: Props) {
               </span>
               {notes.length > 0 && <span className="mt-0.5 block text-xs text-quiet">{notes.join(" → ")}</span>}
             </button>
+            <Link to="/incidents" search={{ camera_id: incident.camera_id, incident: incident.id }} className="absolute bottom-2 left-4 text-xs text-accent hover:underline">
+              {incident.state === "open" ? "Confirm or reject" : "Open"}
+            </Link>
           </li>
         );
       })}

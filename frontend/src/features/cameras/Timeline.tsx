@@ -148,7 +148,7 @@ const Blocks = memo(function Blocks({ span, segments, gaps, incidents }: BlocksP
         const { segment, incident } = mark;
         const box = place(span, momentOf(segment, incident.t_start), momentOf(segment, incident.t_end + 0.5));
         return box && (
-          <i key={`${mark.moment} ${incident.category}`} className={`absolute top-[12%] h-[22%] min-w-1 rounded-full ${MARK[severityTone(incident.severity)]}`}
+          <i key={incident.id} className={`absolute top-[12%] h-[22%] min-w-1 rounded-full ${incident.state === "rejected" ? `${MARK.quiet} opacity-50` : MARK[severityTone(incident.severity)]}`}
             style={{ left: `${box.left}%`, width: `${box.width}%` }} />
         );
       })}
@@ -159,12 +159,14 @@ const Blocks = memo(function Blocks({ span, segments, gaps, incidents }: BlocksP
 /** Where a day is narrow, the worst lies on top. */
 const worstLast = (segments: Segment[]): Segment[] =>
   [...segments].sort((a, b) => (b.safety_score ?? 101) - (a.safety_score ?? 101));
-const mildFirst = (incidents: Mark[]): Mark[] => [...incidents].sort((a, b) => a.incident.severity - b.incident.severity);
+/** What a person has rejected lies below everything. */
+const weight = ({ incident }: Mark): number => (incident.state === "rejected" ? -1 : incident.severity);
+const mildFirst = (incidents: Mark[]): Mark[] => [...incidents].sort((a, b) => weight(a) - weight(b));
 
 /** What is at a moment, in words. */
 function describe(segments: Segment[], gaps: Gap[], incidents: Mark[], moment: number): string {
   const mark = nearest(incidents, moment, 0);
-  if (mark) return `${title(mark.incident.category)}, severity ${mark.incident.severity}`;
+  if (mark) return `${title(mark.incident.category)}, severity ${mark.incident.severity}${mark.incident.state === "rejected" ? ", rejected" : ""}`;
   const found = at(segments, moment)?.segment;
   if (found?.state === "recording") return "being recorded";
   if (found) {

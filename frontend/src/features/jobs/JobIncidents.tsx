@@ -1,14 +1,14 @@
-import type { Incident } from "../../api/cameras";
 import { Card } from "../../components/Card";
 import { SeverityBadge } from "../../components/SeverityBadge";
 import { Button } from "../../components/ui/Button";
 import { percent } from "../../lib/format";
 import { position } from "../../lib/time";
+import type { FoundIncident } from "./job.model";
 
 const LEAD_S = 2;
 
 interface Props {
-  incidents: Incident[];
+  incidents: FoundIncident[];
   /** Plays the archive from a second on; null where there is nothing to play. */
   onPlay: ((second: number) => void) | null;
 }

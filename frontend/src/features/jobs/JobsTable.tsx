@@ -2,20 +2,23 @@ import { Link } from "@tanstack/react-router";
 
 import type { Job } from "../../api/jobs";
 import { type Column, DataTable } from "../../components/DataTable";
+import { JobActions } from "../../components/JobActions";
 import { Progress } from "../../components/Progress";
 import { Score } from "../../components/Score";
 import { JobBadge } from "../../components/StateBadge";
 import { dateAndTime, utc } from "../../lib/time";
-import { JobActions } from "./JobActions";
-import { took } from "./job.model";
+import { isScored, kindName, took } from "./job.model";
 
 const COLUMNS: Column<Job>[] = [
   {
     head: "Job",
     cell: (job) => (
-      <Link to="/jobs/$id" params={{ id: String(job.id) }} className="font-medium text-accent underline-offset-2 hover:underline">
-        {`#${job.id}`}
-      </Link>
+      <span>
+        <Link to="/jobs/$id" params={{ id: String(job.id) }} className="font-medium text-accent underline-offset-2 hover:underline">
+          {`#${job.id}`}
+        </Link>
+        {!isScored(job.kind) && <span className="ml-2 text-xs whitespace-nowrap text-quiet">{kindName(job.kind)}</span>}
+      </span>
     ),
   },
   {
@@ -35,8 +38,8 @@ const COLUMNS: Column<Job>[] = [
   },
   { head: "Status", cell: (job) => <JobBadge status={job.status} /> },
   { head: "Progress", wide: true, isEmpty: (job) => job.status === "completed", cell: (job) => <How job={job} /> },
-  { head: "Score", isEmpty: (job) => job.safety_score === null, cell: (job) => <Score value={job.safety_score} /> },
-  { head: "Incidents", isEmpty: (job) => job.incident_count === null, cell: (job) => job.incident_count ?? "–" },
+  { head: "Score", isEmpty: (job) => job.safety_score === null, cell: (job) => isScored(job.kind) && <Score value={job.safety_score} /> },
+  { head: "Incidents", isEmpty: (job) => job.incident_count === null, cell: (job) => isScored(job.kind) && (job.incident_count ?? "–") },
   { head: "Took", className: "whitespace-nowrap text-quiet", isEmpty: (job) => took(job) === null, cell: (job) => took(job) ?? "–" },
   { head: "Worker", wide: true, className: "text-quiet", isEmpty: (job) => job.worker_id === null, cell: (job) => job.worker_id ?? "–" },
   { head: "", wide: true, className: "text-right", isEmpty: (job) => job.status === "completed", cell: (job) => <JobActions job={job} /> },
