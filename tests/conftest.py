@@ -82,9 +82,9 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     else:
         url = request.getfixturevalue(f"{request.param}_url")
     database = Database(url)
-    yield database
     if request.param != "sqlite":
-        await _empty(database)
+        await _empty(database)  # whatever a test before this one left there
+    yield database
     await database.close()
 
 

@@ -14,8 +14,11 @@ HOMES = {
         "backend.kernel.auth",
         "backend.operations.*",
         "backend.**.routes",
+        "backend.speech.failures",
+        "backend.speech.limits",
+        "backend.speech.uploads",
     ],
-    "pydantic_settings": ["backend.settings"],
+    "pydantic_settings": ["backend.settings", "backend.settings.*"],
     "uvicorn": ["backend.operations.serving"],
     "apscheduler": ["backend.operations.schedules"],
     "prometheus_client": ["backend.operations.*"],
@@ -24,7 +27,17 @@ HOMES = {
     "cv2": ["backend.analysis.**"],
     "ultralytics": ["backend.analysis.detection.*"],
     "openvino": ["backend.analysis.detection.*"],
-    "onnxruntime": ["backend.analysis.detection.*"],
+    "onnxruntime": ["backend.analysis.detection.*", "backend.analysis.speech.*"],
+    "google": ["backend.analysis.scene.vlm.gemini"],
+    "openai": ["backend.analysis.scene.vlm.openai_compatible"],
+    "httpx2": [
+        "backend.analysis.scene.vlm.*",
+        "backend.kernel.net",
+        "backend.media.*",
+        "backend.callbacks.*",
+    ],
+    "standardwebhooks": ["backend.callbacks.*"],
+    "limits": ["backend.speech.limits"],
 }
 PRIVATE = {"tables", "queries", "routes", "handlers"}
 ROOTS = {"backend.main", "backend.worker", "backend.tables"}

@@ -168,13 +168,18 @@ class RtspCamera:
             self._server = await asyncio.start_server(self._serve, sock=listener, ssl=self._ssl)
 
     async def switch_video(self, video: str | Path) -> None:
-        """Go on with another file of the same codec at the next frame; RTP time goes on."""
+        """Go on with another file at the next frame; RTP time goes on.
+
+        Of the same codec, unless the camera is away.
+        """
         loaded = await asyncio.to_thread(load_video, video)
-        if loaded.codec != self.video.codec:
+        if loaded.codec != self.video.codec and not self._is_away:
             raise ValueError(
                 f"clients were promised {self.video.codec}, {loaded.path.name} is {loaded.codec}"
             )
         self._next_video = loaded
+        while self._next_video is loaded:  # or one who asks at once is told of the old one
+            await asyncio.sleep(0.01)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_away:  # accepted just before the listener closed

@@ -16,13 +16,13 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import av
 
+from tests.peers.on_thread import on_thread
 from tests.peers.rtsp_camera import RtspCamera, Timestamps
 
 __all__ = ["RtspCamera", "RunningCamera", "Timestamps", "running_camera"]
@@ -106,27 +106,8 @@ class RunningCamera:
 @contextmanager
 def running_camera(video: str | Path, **options: Any) -> Iterator[RunningCamera]:
     """An `RtspCamera` with these options, on a thread of its own until the block ends."""
-    ready: Future[tuple[RunningCamera, asyncio.Event]] = Future()
-
-    async def serve() -> None:
-        try:
-            async with RtspCamera(video, **options) as camera:
-                stop = asyncio.Event()
-                ready.set_result((RunningCamera(camera, asyncio.get_running_loop()), stop))
-                await stop.wait()
-        except Exception as error:
-            if ready.done():
-                raise
-            ready.set_exception(error)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),), name="rtsp camera", daemon=True)
-    thread.start()
-    running, stop = ready.result(_CALL_TIMEOUT_S)
-    try:
-        yield running
-    finally:
-        running._loop.call_soon_threadsafe(stop.set)
-        thread.join(_CALL_TIMEOUT_S)
+    with on_thread(lambda: RtspCamera(video, **options), "rtsp camera") as (peer, loop):
+        yield RunningCamera(peer, loop)
 
 
 def _obey(camera: RunningCamera, line: str) -> None:

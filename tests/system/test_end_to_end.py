@@ -147,8 +147,11 @@ def check_score(main: Main, job_id: int, footage: Footage) -> None:
     assert (job["attempt"], job["progress"]) == (1, 100)
     assert 0 <= job["safety_score"] <= 100
     result = job["analysis_result"]
-    assert result["analyser"] == "local"
+    assert (result["backend"], result["analyser"]) == ("local", "local")
+    assert (result["model"], result["fallback"]) == (footage.weights.name, [])
+    assert result["motion"]
+    assert result["summary"]
     assert job["incident_count"] == len(result["incidents"])
-    assert result["model_missing"] is None, result
+    assert result["detector_missing"] is None, result
     if footage.has_people:
         assert result["objects"]["person"]["tracks"] > 0, result["objects"]
