@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHES = ("queue", "camera", "stutter", "analyser")
+BENCHES = ("queue", "camera", "stutter", "analyser", "scene", "speech")
 
 
 def main() -> int:
