@@ -62,12 +62,13 @@ $(STAMPS)/torch: $(STAMPS)/venv
 	@sh scripts/install_torch.sh $(BIN)/pip
 	@touch $@
 
-$(STAMPS)/product: $(STAMPS)/torch requirements.txt constraints.txt
+$(STAMPS)/product: $(STAMPS)/torch requirements.txt requirements-models.txt constraints.txt
 	@echo "Installing the Python packages (requirements.txt) ..."
 	@$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements.txt
+	@$(BIN)/pip install --quiet --no-deps --requirement requirements-models.txt
 	@touch $@
 
-$(STAMPS)/tools: $(STAMPS)/product requirements-dev.txt
+$(STAMPS)/tools: $(STAMPS)/product requirements-dev.txt requirements-whisper.txt
 	@echo "Installing the tools for checks and tests (requirements-dev.txt) ..."
 	@$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
 	@touch $@

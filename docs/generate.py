@@ -11,17 +11,20 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
+from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from backend.jobs.states import JOB
 from backend.kernel.auth import Role
 from backend.main import create_app
 from backend.monitoring.cameras.states import CAMERA
+from backend.monitoring.incidents.states import INCIDENT
 from backend.operations import openapi
 from backend.operations.access import list_access
 from backend.settings import GROUPS, Group, Settings
@@ -110,7 +113,7 @@ def configuration() -> str:
 def states() -> str:
     """The state machines as pictures."""
     lines = ["# States", "", f"<!-- {NOTE} -->"]
-    for machine in (CAMERA, JOB):
+    for machine in (CAMERA, JOB, INCIDENT):
         lines += ["", f"## {machine.name.capitalize()}", "", "```mermaid", machine.mermaid(), "```"]
     return "\n".join(lines) + "\n"
 
@@ -150,6 +153,8 @@ def _default(field: FieldInfo) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value)
+    if isinstance(value, dict):
+        return json.dumps(TypeAdapter(field.annotation).dump_python(value), default=float)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -173,7 +178,13 @@ def _limits(field: FieldInfo) -> Iterator[str]:
 
 
 def _kinds(annotation: Any) -> Iterator[str]:
-    names = {int: "whole number", float: "number", bool: "true or false", Path: "path"}
+    names: dict[Any, str] = {
+        int: "whole number",
+        float: "number",
+        Decimal: "number",
+        bool: "true or false",
+        Path: "path",
+    }
     origin = get_origin(annotation)
     if annotation is NoneType:
         return
@@ -181,6 +192,8 @@ def _kinds(annotation: Any) -> Iterator[str]:
         yield ", ".join(f"`{choice}`" for choice in get_args(annotation))
     elif origin is tuple:
         yield "list"
+    elif origin is dict:
+        yield "JSON"
     elif origin is not None:
         for part in get_args(annotation):
             yield from _kinds(part)
