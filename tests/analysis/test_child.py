@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from backend.analysis.pool import CHILD_ARGV
 from tests.analysis.detection.models import anchors, constant_model
 from tests.analysis.requests import scene_request
 from tests.peers.videos import make_video
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,6 +107,7 @@ from pathlib import Path
 from backend.analysis.pool import CHILD_ARGV, AnalysisPool
 from backend.kernel.logs import configure_logs
 from tests.analysis.requests import scene_request
+from tests.waiting import eventually
 
 configure_logs("WARNING", "text", program="worker")
 
@@ -133,10 +134,10 @@ def test_it_does_not_outlive_a_killed_worker_even_in_a_native_hang(tmp_path: Pat
         finally:
             parent.send_signal(signal.SIGKILL)
         parent.wait()
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{child}/cmdline").exists() and Path(f"/proc/{child}/cmdline").read_bytes():
-        assert time.monotonic() < deadline, "the child is still there"
-        time.sleep(0.02)
+    command_line = Path(f"/proc/{child}/cmdline")
+    eventually(
+        lambda: not (command_line.exists() and command_line.read_bytes()), what="the child is gone"
+    )
 
 
 def test_what_a_library_prints_does_not_get_into_the_replies(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.peers.rtsp_server import running_camera
 from tests.peers.videos import make_video
-from tests.system.programs import Installation, Main, eventually
+from tests.system.programs import Installation, Main
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.browser
 

@@ -23,7 +23,8 @@ from tests.browser.test_journeys import PHONE, PLAYS_AT, fits
 from tests.peers.model_server import Received, RunningModelServer, running_model_server
 from tests.peers.rtsp_server import running_camera
 from tests.peers.videos import make_video
-from tests.system.programs import Installation, Main, eventually
+from tests.system.programs import Installation, Main
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,8 @@ import pytest
 from tests.browser.numbered_pictures import READ_NUMBER, Clock
 from tests.browser.tabs import Tab, Tabs, find_chromium, running_browser
 from tests.peers.rtsp_server import running_camera
-from tests.system.programs import Installation, eventually
+from tests.system.programs import Installation
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.browser
 

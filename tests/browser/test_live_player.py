@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.numbered_pictures import READ_NUMBER, Clock
 from tests.peers.rtsp_server import running_camera
-from tests.system.programs import Installation, Main, eventually
+from tests.system.programs import Installation, Main
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.browser
 

@@ -26,7 +26,8 @@ from backend.kernel.db import Database, database_url
 from tests.browser.test_journeys import PHONE, fits
 from tests.migrating import apart
 from tests.peers.threaded_server import Request, Server
-from tests.system.programs import Installation, Main, eventually
+from tests.system.programs import Installation, Main
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from backend.media.commands import RecordPlan, SourceKind
 from backend.media.faults import StreamFault
 from backend.media.ffmpeg import Ffmpeg
 from backend.media.recorder import Recorder, RecorderLimits, RecordingEnded
+from tests.waiting import until
 
 T = TypeVar("T")
 
@@ -94,21 +94,6 @@ async def recording(
     finally:
         stop.set()
         await asyncio.gather(new.task, return_exceptions=True)
-
-
-async def until(condition: Callable[[], object], *, within_s: float = 10) -> None:
-    """Wait until the condition holds; fails after the deadline."""
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
-def wait_until(condition: Callable[[], object], *, within_s: float = 10) -> None:
-    """The same without a loop."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {within_s} s"
-        time.sleep(0.02)
 
 
 def apart(work: Callable[[], T]) -> T:

@@ -27,8 +27,9 @@ from backend.media.excerpts import (
 )
 from backend.media.ffmpeg import Ffmpeg
 from tests.browser.numbered_pictures import BITS, FPS, PICTURES, make_numbered_video
-from tests.media.harness import kill_all, pids_with, recording, until
+from tests.media.harness import kill_all, pids_with, recording
 from tests.peers.videos import make_video
+from tests.waiting import until
 
 LENGTH_S = PICTURES / FPS
 CRASH_SAFE = "+empty_moov+default_base_moof+frag_keyframe"

@@ -18,10 +18,11 @@ import pytest
 from backend.media import probe
 from backend.media.faults import StreamFault
 from backend.media.probe import ProbeError, ProbeResult, probe_file, probe_source
-from tests.media.harness import pids_with, until
+from tests.media.harness import pids_with
 from tests.peers.http_camera import HttpCamera
 from tests.peers.rtsp_server import RtspCamera, Timestamps
 from tests.peers.videos import make_video
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 

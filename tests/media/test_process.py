@@ -14,7 +14,8 @@ import uvloop
 
 from backend.kernel.db import is_disconnect
 from backend.media.process import MAX_LINE_CHARS, TAIL_LINES, start_process
-from tests.media.harness import apart, kill_all, pids_with, until, wait_until
+from tests.media.harness import apart, kill_all, pids_with
+from tests.waiting import eventually, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,7 +135,7 @@ async def main():
     parent.wait()
     parent.stdout.close()
     try:
-        wait_until(lambda: not is_running(child_pid), within_s=5)
+        eventually(lambda: not is_running(child_pid), within_s=5)
     finally:
         if is_running(child_pid):
             kill_all([child_pid])

@@ -22,11 +22,10 @@ from tests.media.harness import (
     pids_with,
     read_playlist,
     recording,
-    until,
-    wait_until,
 )
 from tests.peers.http_camera import HttpCamera
 from tests.peers.rtsp_server import RtspCamera
+from tests.waiting import eventually, until
 
 ROOT = Path(__file__).parents[2]
 QUICK = RecorderLimits(stall_s=1.5, terminate_s=0.5)
@@ -165,7 +164,7 @@ asyncio.run(main())
     server.wait()
     server.stdout.close()
     try:
-        wait_until(lambda: not pids_with(archive), within_s=5)
+        eventually(lambda: not pids_with(archive), within_s=5)
     finally:
         kill_all(pids_with(archive))
     assert look_at(*(tmp_path / "archive").iterdir()).frame_count > 0

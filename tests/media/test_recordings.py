@@ -25,10 +25,10 @@ from tests.media.harness import (
     look_at,
     read_playlist,
     recording,
-    until,
 )
 from tests.peers.http_camera import HttpCamera
 from tests.peers.rtsp_server import RtspCamera, Timestamps
+from tests.waiting import until
 
 SEGMENT_S = 3
 ODD_NAME = "a b'c:[d]|e%f%d,\\g;$h"

@@ -14,9 +14,7 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +26,7 @@ from sqlalchemy import text
 
 from backend.kernel.db import Database, database_url
 from tests.migrating import apart
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "FFMPEG_BINARY"}
@@ -36,18 +35,6 @@ STOPS_WITHIN_S = 30.0
 GONE_WITHIN_S = 5.0
 LOG_TAIL_CHARS = 6000
 ADDRESS = re.compile(r"^VAP is at (http://\S+?)/? ", re.MULTILINE)
-
-
-def eventually(condition: Callable[[], Any], *, within_s: float = 30.0, what: str = "") -> Any:
-    """The first true value of the condition; fails past the deadline."""
-    deadline = time.monotonic() + within_s
-    pause = threading.Event()
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what or condition}"
-        pause.wait(0.05)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.programs import eventually
+from tests.waiting import eventually
 
 STARTS_WITHIN_S = 40.0
 STOPS_WITHIN_S = 30.0

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.peers.rtsp_server import running_camera
-from tests.system.programs import Installation, Main, eventually
+from tests.system.programs import Installation, Main
 from tests.system.servers import private_server
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.system
 

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from backend.monitoring.demo import DEMO_DETECTOR
-from tests.system.programs import Installation, eventually
+from tests.system.programs import Installation
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.system
 

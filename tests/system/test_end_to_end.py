@@ -15,7 +15,8 @@ import pytest
 from backend.monitoring.demo import DEMO_DETECTOR
 from tests.conftest import ROOT
 from tests.peers.rtsp_server import running_camera
-from tests.system.programs import Installation, Main, eventually
+from tests.system.programs import Installation, Main
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.system
 

@@ -25,7 +25,8 @@ from tests.monitoring.analyses.handlers.answers import (
 )
 from tests.peers.model_server import Received, Reply, RunningModelServer, running_model_server
 from tests.peers.videos import make_video
-from tests.system.programs import Installation, Main, eventually
+from tests.system.programs import Installation, Main
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.system
 

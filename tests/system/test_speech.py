@@ -19,7 +19,8 @@ import pytest
 from backend.media.archive import archive_name
 from backend.speech.videos import folder_name
 from tests.peers.ecg_backend import Answer, EcgBackend, running_ecg_backend
-from tests.system.programs import Installation, Main, eventually
+from tests.system.programs import Installation, Main
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.system
 

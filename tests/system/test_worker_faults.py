@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.programs import Installation, Main, eventually
+from tests.system.programs import Installation, Main
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.system
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,11 +86,3 @@ def open_url(url: str, **options: str) -> av.container.InputContainer:
     if url.startswith("rtsp"):
         options["rtsp_transport"] = "tcp"
     return av.open(url, options=options, timeout=5)
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Wait until the condition holds; fails after a deadline."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {TIMEOUT_S} s for {what}"
-        time.sleep(0.01)

@@ -12,7 +12,8 @@ import pytest
 
 from tests.peers.rtsp_server import RunningCamera, running_camera
 from tests.peers.videos import make_video
-from tests.test_peers.recording import ffmpeg, inspect, open_url, start_ffmpeg, wait_until
+from tests.test_peers.recording import ffmpeg, inspect, open_url, start_ffmpeg
+from tests.waiting import eventually
 
 FPS = 25
 MINUTE = ("-t", "60", "-c", "copy")
@@ -33,7 +34,7 @@ def test_a_hung_camera_sends_no_frame_and_goes_on_when_resumed(
     camera: RunningCamera, tmp_path: Path
 ) -> None:
     with start_ffmpeg(camera.url, *MINUTE, str(tmp_path / "recorded.mp4")) as process:
-        wait_until(lambda: camera.frames_sent_count > FPS, "a second of video")
+        eventually(lambda: camera.frames_sent_count > FPS, what="a second of video")
         camera.hang()
         sent_count = camera.frames_sent_count
         _, messages = process.communicate(timeout=30)  # its own -timeout of a second
@@ -51,7 +52,7 @@ def test_a_client_stays_connected_through_a_short_hang(camera: RunningCamera) ->
             pass
         camera.hang()
         hung_s = time.monotonic()
-        wait_until(lambda: time.monotonic() - hung_s > 0.5, "half a second")
+        eventually(lambda: time.monotonic() - hung_s > 0.5, what="half a second")
         camera.resume()
         times_s = [float(packet.pts * packet.time_base) for packet in islice(packets, 2 * FPS)]
     assert max(later - earlier for earlier, later in pairwise(times_s)) > 0.4
@@ -73,7 +74,7 @@ def test_a_dropped_client_sees_the_end_and_can_come_again(
     camera: RunningCamera, tmp_path: Path
 ) -> None:
     with start_ffmpeg(camera.url, *MINUTE, str(tmp_path / "recorded.mp4")) as process:
-        wait_until(lambda: camera.frames_sent_count > FPS, "a second of video")
+        eventually(lambda: camera.frames_sent_count > FPS, what="a second of video")
         camera.drop()
         process.communicate(timeout=30)
     assert camera.playing_count == 0
@@ -92,7 +93,7 @@ def test_a_camera_that_went_away_refuses_connections_until_it_is_back(
     camera: RunningCamera,
 ) -> None:
     with start_ffmpeg(camera.url, "-f", "null", "-") as process:
-        wait_until(lambda: camera.playing_count, "a client")
+        eventually(lambda: camera.playing_count, what="a client")
         camera.go_away()
         process.communicate(timeout=30)
     _, messages = ffmpeg(camera.url, "-f", "null", "-")
