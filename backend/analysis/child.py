@@ -129,7 +129,9 @@ class Child:
         except MemoryError:
             message_ = "the analysis ran out of memory"
             line = _error(request_id, "out_of_memory", message_, permanent=False)
-        except Exception as error:  # the edge: whatever an analyser raises ends this request only
+        # the edge: whatever an analyser raises ends this request only; a panic of a library in Rust
+        # is no Exception
+        except BaseException as error:
             log.exception("analyser failed", action="analysis.bug", request_id=request_id)
             message_ = f"the analyser failed ({type(error).__name__})"
             line = _error(request_id, "analyser_failed", message_, permanent=False)

@@ -16,12 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
 
 import anyio
 import httpx2
 
-from backend.kernel.names import FOR_OPERATOR, NamedBackend
+from backend.kernel.names import FOR_OPERATOR, NamedBackend, connect_by
 from backend.kernel.retry import asked_delay_s
 
 CONNECT_TIMEOUT_S = 5.0
@@ -59,7 +58,7 @@ class Poster:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             mounts=dict.fromkeys(_DIRECT, None),
         )
-        _connect_by(NamedBackend(FOR_OPERATOR), self._client)
+        connect_by(NamedBackend(FOR_OPERATOR), self._client)
 
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], *, now: datetime
@@ -89,20 +88,6 @@ class Poster:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
-
-
-def _connect_by(backend: NamedBackend, client: httpx2.AsyncClient) -> None:
-    """Have all connections of a client made so, those to the environment's proxies as well.
-
-    Public arguments take no network backend along with the environment's proxies, so this reaches
-    into the client. Should the library rename its own, the `del` fails.
-    """
-    transports: list[Any] = [client._transport, *client._mounts.values()]  # noqa: SLF001
-    for transport in transports:
-        if transport is not None:
-            pool = transport._pool  # noqa: SLF001
-            del pool._network_backend  # noqa: SLF001
-            pool._network_backend = backend  # noqa: SLF001
 
 
 async def _drain(response: httpx2.Response) -> None:

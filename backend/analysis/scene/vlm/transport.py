@@ -4,6 +4,7 @@
   decompression, which happens in pieces of at most 1 MiB: neither an endless body nor a gzip bomb
   takes more memory than that.
 - `timeout_s` bounds the whole call, connecting (`CONNECT_TIMEOUT_S` at most) included.
+- Names are looked up apart: a name server that does not answer keeps nobody else waiting.
 - Redirects are refused: the key and the pictures go to the configured address or nowhere.
 - What is not a good answer of the protocol is raised as an error of `model`; SDKs let it through.
 - Proxies are taken from the environment (HTTPS_PROXY, NO_PROXY, ...), as both SDKs do by default:
@@ -32,6 +33,7 @@ from backend.analysis.scene.vlm.model import (
     Usage,
 )
 from backend.kernel.clock import SystemClock
+from backend.kernel.names import FOR_OPERATOR, NamedBackend, connect_by
 
 LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
 CONNECT_TIMEOUT_S = 10.0
@@ -57,6 +59,7 @@ class ModelClient(httpx2.AsyncClient):
         speaks: Callable[[Mapping[str, Any]], bool],
     ) -> None:
         super().__init__(follow_redirects=False)
+        connect_by(NamedBackend(FOR_OPERATOR), self)
         self._model, self._key, self._timeout_s, self._speaks = model, key, timeout_s, speaks
         self._clock = SystemClock()
 
