@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.media import commands
+from backend.media import ffmpeg as finding
 from backend.media.ffmpeg import Ffmpeg, find_ffmpeg
 from tests.media.harness import apart
 from tests.peers.videos import make_video
@@ -15,7 +17,15 @@ from tests.peers.videos import make_video
 @pytest.fixture(scope="session")
 def ffmpeg() -> Ffmpeg:
     """The ffmpeg that VAP finds on this machine."""
-    return apart(lambda: asyncio.run(find_ffmpeg()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finding, "ANSWER_WITHIN_S", 60.0)
+        return apart(lambda: asyncio.run(find_ffmpeg()))
+
+
+@pytest.fixture
+def patient_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ffmpeg itself never gives up a camera that is silent: only who watches over it does."""
+    monkeypatch.setattr(commands, "SOCKET_TIMEOUT_US", 100_000_000)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import av
 
+from backend.kernel.clock import SystemClock
 from backend.media.archive import FinishedSegment
 from backend.media.commands import RecordPlan, SourceKind
 from backend.media.faults import StreamFault
@@ -23,6 +24,22 @@ from backend.media.recorder import Recorder, RecorderLimits, RecordingEnded
 from tests.waiting import until
 
 T = TypeVar("T")
+
+WITHIN_S = 90.0
+
+UNHURRIED = RecorderLimits(
+    start_s=100, stall_s=200, archive_late_s=100, archive_retry_s=100, terminate_s=30
+)
+"""No silence of a machine that is slow is taken for a camera's; tests set what they are about."""
+
+
+class LeapingClock(SystemClock):
+    """The machine's clock, ahead by the seconds that a test has let pass at once."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
 
 
 @dataclass
@@ -37,13 +54,24 @@ class Recording:
     segments: list[FinishedSegment] = field(default_factory=list)
     troubles: list[StreamFault] = field(default_factory=list)
 
-    async def until_live(self, within_s: float = 15) -> None:
-        await until(lambda: self.live_count > 0 or self.task.done(), within_s=within_s)
+    async def until_live(self) -> None:
+        await until(lambda: self.live_count > 0 or self.task.done(), within_s=WITHIN_S)
         assert self.live_count == 1, self.task.result()
 
-    async def until_segments(self, count: int, within_s: float = 20) -> None:
-        await until(lambda: len(self.segments) >= count or self.task.done(), within_s=within_s)
+    async def until_segments(self, count: int) -> None:
+        await until(lambda: len(self.segments) >= count or self.task.done(), within_s=WITHIN_S)
         assert len(self.segments) >= count, self.task.result()
+
+    async def until_pictures(self, count: int) -> None:
+        """Wait until so many pictures would outlive a crash."""
+        archive_dir = self.plan.archive_dir
+        assert archive_dir is not None
+        await until(lambda: safe_pictures(archive_dir) >= count, within_s=WITHIN_S)
+
+    async def until_over(self) -> RecordingEnded:
+        """How it ended, which it has to do by itself."""
+        await until(self.task.done, within_s=WITHIN_S, what="the recording ends")
+        return self.task.result()
 
     async def finish(self) -> RecordingEnded:
         self.stop.set()
@@ -60,7 +88,8 @@ async def recording(
     folder: Path,
     *,
     kind: SourceKind = SourceKind.FILE,
-    limits: RecorderLimits | None = None,
+    limits: RecorderLimits = UNHURRIED,
+    clock: LeapingClock | None = None,
     on_segment: Callable[[FinishedSegment], None] | None = None,
     **plan: Any,
 ) -> AsyncIterator[Recording]:
@@ -85,6 +114,7 @@ async def recording(
         on_live=on_live,
         on_segment=take,
         on_archive_trouble=on_trouble,
+        clock=clock,
         limits=limits,
     )
     stop = asyncio.Event()
@@ -146,6 +176,14 @@ def look_at(*paths: Path | str) -> Look:
                     if frame.key_frame:
                         keyframes_s.append(float(frame.time))
     return Look(codec, frame_count, keyframes_s, shown_s)
+
+
+def safe_pictures(folder: Path) -> int:
+    """How many pictures of a growing archive can be read: those that a crash would leave."""
+    try:
+        return look_at(*folder.iterdir()).frame_count
+    except (av.error.FFmpegError, OSError, IndexError):  # not even its head is there yet
+        return 0
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ def test_wallclock_timestamps_work_only_in_front_of_the_input(
         [str(ffmpeg.path), "-nostdin", *middle, "-c", "copy", "-f", "framecrc", "-"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=100,
         check=True,
     )
     times = [int(line.split(",")[2]) for line in done.stdout.splitlines() if line[0] != "#"]

@@ -79,7 +79,7 @@ def look_at_jpeg(data: bytes) -> Seen:
 
 def transcode(ffmpeg: Ffmpeg, source: Path, to: Path, *options: str) -> Path:
     argv = [str(ffmpeg.path), "-nostdin", "-loglevel", "error", "-i", str(source), *options]
-    subprocess.run([*argv, str(to)], check=True, timeout=60)
+    subprocess.run([*argv, str(to)], check=True, timeout=120)
     return to
 
 
@@ -224,7 +224,7 @@ async def test_a_clip_of_pure_noise_fits_all_the_same(
     argv = [str(ffmpeg.path), "-nostdin", "-loglevel", "error", "-f", "lavfi"]
     argv += ["-i", "color=gray:size=640x480:rate=4,noise=alls=100:allf=t", "-t", "10"]
     argv += ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", str(made)]
-    subprocess.run(argv, check=True, timeout=60)
+    subprocess.run(argv, check=True, timeout=120)
     found = await clip(ffmpeg, made, 0, 10, folder=folder, spec=ClipSpec(most_bytes=most_bytes))
     assert len(found) <= most_bytes
     assert len(look(found).times) == 10
@@ -367,17 +367,11 @@ async def test_a_recording_that_a_crash_cut_off_shows_what_it_has(
     ffmpeg: Ffmpeg, numbered: Path, tmp_path: Path, folder: Path
 ) -> None:
     async with recording(ffmpeg, numbered, tmp_path, segment_s=86_400) as made:
-        await made.until_live()
-        assert made.plan.archive_dir is not None
-        archive_dir = made.plan.archive_dir
-        began_with = [path.stat().st_size for path in archive_dir.iterdir()]
-        await until(
-            lambda: [path.stat().st_size for path in archive_dir.iterdir()] > began_with,
-            within_s=15,
-        )
+        await made.until_pictures(3)
         kill_all(made.pids())
         await made.task
-    [video] = archive_dir.iterdir()
+    assert made.plan.archive_dir is not None
+    [video] = made.plan.archive_dir.iterdir()
     found = await pictures(ffmpeg, video, 0, 60, spec=PicturesSpec())
     assert len(found) >= 3
     assert [look_at_jpeg(jpeg).numbers[0] for _, jpeg in found] == [round(10 * t) for t, _ in found]
@@ -563,7 +557,7 @@ async def test_an_ffmpeg_that_hangs_is_killed_and_leaves_nothing(
 ) -> None:
     marker = f"61.{os.getpid()}{time.monotonic_ns() % 1_000_000}"
     hanging = script(tmp_path, ffmpeg, WHEN[when].replace("{marker}", marker))
-    timeout_s = 60 if is_cancelled else 0.5
+    timeout_s = 120 if is_cancelled else 0.5
     made: dict[str, Awaitable[object]] = {
         "clip": clip(hanging, numbered, 0, 5, folder=folder, spec=ClipSpec(timeout_s=timeout_s)),
         "pictures": pictures(hanging, numbered, 0, 5, spec=PicturesSpec(timeout_s=timeout_s)),
@@ -573,7 +567,7 @@ async def test_an_ffmpeg_that_hangs_is_killed_and_leaves_nothing(
     for other in made.values():
         other.close()  # type: ignore[attr-defined]
     if is_cancelled:
-        await until(lambda: pids_with(marker), within_s=20)
+        await until(lambda: pids_with(marker), within_s=60)
         began = time.monotonic()
         wanted.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -581,8 +575,8 @@ async def test_an_ffmpeg_that_hangs_is_killed_and_leaves_nothing(
     else:
         began = time.monotonic()
         assert (await error_of(wanted)).code == "timeout"
-    assert time.monotonic() - began < 5  # 1 s at most, on a machine with nothing else to do
-    await until(lambda: not pids_with(marker), within_s=5)
+    assert time.monotonic() - began < 30  # of a minute and more that it would sleep
+    await until(lambda: not pids_with(marker), within_s=20)
     assert names_in(folder) == []
 
 

@@ -112,8 +112,10 @@ async def test_what_is_not_there_yet_or_any_more_is_none(folder: Path, clock: Se
     assert await LiveFolder(folder / "nowhere").read("index.m3u8") is None
 
 
-async def test_four_hundred_viewers_cost_one_read(folder: Path, loads: list[str]) -> None:
-    live = LiveFolder(folder)
+async def test_four_hundred_viewers_cost_one_read(
+    folder: Path, clock: SetClock, loads: list[str]
+) -> None:
+    live = LiveFolder(folder, clock=clock)
     files = await asyncio.gather(*(live.read("7.ts") for _ in range(400)))
     assert {file.body for file in files if file is not None} == {b"seven"}
     assert loads == ["7.ts"]
@@ -144,10 +146,12 @@ async def test_a_playlist_is_at_most_a_moment_old(
     assert 4 <= len(loads) <= 6
 
 
-async def test_memory_is_bounded_and_the_oldest_goes_first(folder: Path, loads: list[str]) -> None:
+async def test_memory_is_bounded_and_the_oldest_goes_first(
+    folder: Path, clock: SetClock, loads: list[str]
+) -> None:
     for number in range(10):
         (folder / f"{number}.ts").write_bytes(bytes(100))
-    live = LiveFolder(folder, max_bytes=350)
+    live = LiveFolder(folder, max_bytes=350, clock=clock)
     for number in range(10):
         await live.read(f"{number}.ts")
     assert live.kept_bytes == 300

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import time
 from collections import deque
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from tests.peers.connections import Connections
+from tests.peers.ports import held_port
 
 PATH = "/api/v1/ml/ml-results"
 Fault = Literal["hold", "cut", "cut_body", "huge", "endless_body", "drip"]
@@ -72,6 +74,7 @@ class CallbackReceiver:
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self._port = 0
+        self._port_holder: socket.socket | None = None
         self._answers: deque[Answer] = deque([Answer()])
         self._script: Script | None = None
         self._released = asyncio.Event()
@@ -87,9 +90,14 @@ class CallbackReceiver:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.stop()
+        if self._port_holder is not None:
+            self._port_holder.close()
 
     async def start(self) -> None:
-        """Listen, on the same port as before."""
+        """Listen, on the same port as before; it stays taken until the block ends."""
+        if self._port_holder is None:
+            self._port_holder = held_port()
+            self._port = self._port_holder.getsockname()[1]
         self._port = await self._connections.listen(port=self._port, tls=self._tls)
 
     async def stop(self) -> None:

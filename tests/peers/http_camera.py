@@ -53,8 +53,7 @@ class HttpCamera:
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"camera": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = False  # so that server_close waits for them
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), daemon=True
         )
@@ -102,6 +101,11 @@ class HttpCamera:
         if self.gate is None:
             return self.url_as(path=path)
         return self.url_as(self.gate.user, self.gate.password, path=path)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that server_close waits for them
+    request_queue_size = 128
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -42,4 +42,4 @@ class NameServer:
         self._answers.set()
         for thread in threading.enumerate():
             if thread.name == "look-up":
-                thread.join(10)
+                thread.join(60)

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar
 
 Peer = TypeVar("Peer")
-WITHIN_S = 10
+WITHIN_S = 60
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import ssl
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from tests.peers.ports import held_port
 from tests.peers.rtp import CLOCK_HZ, AccessUnit, Video, load_video
 from tests.peers.rtsp_auth import AuthScheme, Gate
 from tests.peers.rtsp_connection import RtspConnection
@@ -76,7 +76,7 @@ class RtspCamera:
     async def __aenter__(self) -> Self:
         self.video = await asyncio.to_thread(load_video, self._file)
         # Bound but never listening: the port stays ours, and refused, while the camera is away.
-        self._port_holder = _bound(self.host, self.port)
+        self._port_holder = held_port(self.host, self.port)
         self.port = self._port_holder.getsockname()[1]
         await self.come_back()
         self._pump_task = asyncio.create_task(self._pump())
@@ -164,7 +164,7 @@ class RtspCamera:
         """Listen again on the same port after `go_away`."""
         if self._is_away:
             self._is_away = False
-            listener = _bound(self.host, self.port)
+            listener = held_port(self.host, self.port)
             self._server = await asyncio.start_server(self._serve, sock=listener, ssl=self._ssl)
 
     async def switch_video(self, video: str | Path) -> None:
@@ -231,15 +231,3 @@ class RtspCamera:
             case Timestamps.GOOD:
                 pass
         return (self._first_rtp_time + ticks) & 0xFFFF_FFFF
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.setblocking(False)
-    try:
-        bound.bind((host, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound

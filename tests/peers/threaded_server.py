@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
 from typing import Any
 
+from tests.peers.ports import held_port
+
 NONE: Mapping[str, str] = {}
 
 
@@ -26,12 +28,15 @@ class Server:
         self.lock = threading.RLock()
         self.released = threading.Event()
         self._http: Http | None = None
+        self._port_holder: socket | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Listen, on the same port as before."""
+        if self._port_holder is None:
+            self._port_holder = held_port("127.0.0.1", self.port)
+            self.port = self._port_holder.getsockname()[1]
         self._http = Http(("127.0.0.1", self.port), self)
-        self.port = self._http.server_address[1]
         self._thread = threading.Thread(
             target=self._http.serve_forever, args=(0.02,), name=type(self).__name__, daemon=True
         )
@@ -39,6 +44,12 @@ class Server:
 
     def stop(self) -> None:
         """Close the port and every connection."""
+        self._go_down()
+        if self._port_holder is not None:
+            self._port_holder.close()
+            self._port_holder = None
+
+    def _go_down(self) -> None:
         http, self._http = self._http, None
         if http is not None and self._thread is not None:
             http.shutdown()
@@ -52,8 +63,8 @@ class Server:
 
     @contextmanager
     def is_down(self) -> Iterator[None]:
-        """The port is closed until the block ends."""
-        self.stop()
+        """The port is closed until the block ends, and nobody else's meanwhile."""
+        self._go_down()
         yield
         self.start()
 
@@ -72,6 +83,7 @@ class Http(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], owner: Server) -> None:
         super().__init__(address, Request)

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import imageio_ffmpeg
 
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,10 @@ class Recording:
     length_s: float
 
 
-def start_ffmpeg(url: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Begin to read a camera over TCP with ffmpeg."""
+def start_ffmpeg(
+    url: str, *arguments: str, silence_s: float = 60, **options: Any
+) -> subprocess.Popen[str]:
+    """Begin to read a camera over TCP with ffmpeg, which gives it up after so much silence."""
     argv = [
         imageio_ffmpeg.get_ffmpeg_exe(),
         "-hide_banner",
@@ -35,19 +37,18 @@ def start_ffmpeg(url: str, *arguments: str, **options: Any) -> subprocess.Popen[
         "-y",
     ]
     if url.startswith("rtsp"):
-        argv += ["-rtsp_transport", "tcp", "-timeout", "1000000"]
+        argv += ["-rtsp_transport", "tcp", "-timeout", str(round(silence_s * 1e6))]
     return subprocess.Popen(
         [*argv, "-i", url, *arguments],
-        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
+        **{"stdout": subprocess.DEVNULL, **options},
     )
 
 
-def ffmpeg(url: str, *arguments: str) -> tuple[int, str]:
+def ffmpeg(url: str, *arguments: str, silence_s: float = 60) -> tuple[int, str]:
     """Read a camera with ffmpeg to the end; exit status and messages."""
-    with start_ffmpeg(url, *arguments) as process:
+    with start_ffmpeg(url, *arguments, silence_s=silence_s) as process:
         try:
             _, messages = process.communicate(timeout=TIMEOUT_S)
         finally:
@@ -85,4 +86,4 @@ def open_url(url: str, **options: str) -> av.container.InputContainer:
     options = {"analyzeduration": "500000", "fpsprobesize": "5", **options}
     if url.startswith("rtsp"):
         options["rtsp_transport"] = "tcp"
-    return av.open(url, options=options, timeout=5)
+    return av.open(url, options=options, timeout=60)

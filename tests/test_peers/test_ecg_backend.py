@@ -60,7 +60,7 @@ class Caller:
         headers = {**HEADERS, "webhook-id": message_id or f"m{self._number}", **headers}
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         url = self.ecg.url + RESULTS
-        answer = httpx.post(url, content=content, headers=headers, timeout=5, trust_env=False)
+        answer = httpx.post(url, content=content, headers=headers, timeout=60, trust_env=False)
         return answer.status_code
 
     def blamed(self) -> list[str]:
@@ -204,7 +204,7 @@ def test_what_is_no_json_or_too_large_or_elsewhere_is_noticed(caller: Caller) ->
     assert "no JSON" in caller.blamed()[0]
     caller.send(b" " * 50_000_001)
     assert "a body of 50000001 bytes" in caller.blamed()
-    httpx.get(caller.ecg.url + "/", trust_env=False)
+    httpx.get(caller.ecg.url + "/", timeout=60, trust_env=False)
     assert caller.blamed() == ["asked for GET /"]
 
 
@@ -260,7 +260,8 @@ def test_while_it_is_down_nobody_is_there_and_then_it_is_back_on_its_port(caller
     assert caller.send(at(30)) == 200
     assert caller.ecg.progress("test-123") == [10, 30]
     assert caller.ecg.terminal("test-123") is None
-    shown = httpx.get(caller.ecg.url + "/api/v1/ml/job-status/test-123", trust_env=False)
+    address = caller.ecg.url + "/api/v1/ml/job-status/test-123"
+    shown = httpx.get(address, timeout=60, trust_env=False)
     assert shown.json() == at(30)
 
 
@@ -270,7 +271,7 @@ def test_its_store_gives_files_and_ranges_to_who_has_a_signature_that_holds(
     store = ecg.store
     url = store.add("talk.mp4", b"0123456789")
     # a connection each: the store closes them
-    get: Callable[..., httpx.Response] = partial(httpx.get, trust_env=False)
+    get: Callable[..., httpx.Response] = partial(httpx.get, timeout=60, trust_env=False)
     whole, rest = get(url), get(url, headers={"Range": "bytes=4-"})
     assert (whole.status_code, whole.content) == (200, b"0123456789")
     assert (rest.status_code, rest.content) == (206, b"456789")

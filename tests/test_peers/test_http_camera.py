@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 import httpx
@@ -14,7 +17,7 @@ import pytest
 
 from tests.peers.http_camera import HttpCamera
 from tests.peers.videos import make_video
-from tests.test_peers.recording import ffmpeg, open_url, record
+from tests.test_peers.recording import TIMEOUT_S, ffmpeg, open_url, record
 
 FPS = 25
 
@@ -33,7 +36,7 @@ def test_the_mjpeg_stream_loops_in_real_time(camera: HttpCamera) -> None:
             (frame.width, frame.height) for frame in islice(container.decode(video=0), 2 * FPS)
         }
     assert sizes == {(320, 240)}
-    assert 1.9 < time.monotonic() - started_s < 10
+    assert 1.9 < time.monotonic() - started_s < 40  # two seconds, on a machine that does not stall
 
 
 def test_ffmpeg_records_the_progressive_mp4_to_its_end(camera: HttpCamera, tmp_path: Path) -> None:
@@ -43,12 +46,14 @@ def test_ffmpeg_records_the_progressive_mp4_to_its_end(camera: HttpCamera, tmp_p
 
 def test_a_range_of_the_mp4_is_sent_alone(camera: HttpCamera, tmp_path: Path) -> None:
     data = (tmp_path / "video.mp4").read_bytes()
-    middle = httpx.get(camera.mp4_url, headers={"Range": "bytes=100-199"})
+    get = partial(httpx.get, timeout=TIMEOUT_S)
+    middle = get(camera.mp4_url, headers={"Range": "bytes=100-199"})
     assert (middle.status_code, middle.content) == (206, data[100:200])
     assert middle.headers["Content-Range"] == f"bytes 100-199/{len(data)}"
-    beyond = httpx.get(camera.mp4_url, headers={"Range": f"bytes={len(data)}-"})
+    beyond = get(camera.mp4_url, headers={"Range": f"bytes={len(data)}-"})
     assert beyond.status_code == 416
-    assert httpx.head(camera.mp4_url).headers["Content-Length"] == str(len(data))
+    head = httpx.head(camera.mp4_url, timeout=TIMEOUT_S)
+    assert head.headers["Content-Length"] == str(len(data))
 
 
 @pytest.mark.parametrize("auth", ["basic", "digest"])
@@ -64,7 +69,7 @@ def test_credentials_are_checked(tmp_path: Path, auth: str) -> None:
 def test_what_the_camera_does_not_have_is_not_found(tmp_path: Path) -> None:
     with HttpCamera() as camera:
         for url in (camera.mjpeg_url, camera.mp4_url, camera.url_as(path="other")):
-            assert httpx.get(url).status_code == 404
+            assert httpx.get(url, timeout=TIMEOUT_S).status_code == 404
 
 
 def test_a_slow_or_hung_camera_lets_a_client_time_out(camera: HttpCamera) -> None:
@@ -72,14 +77,19 @@ def test_a_slow_or_hung_camera_lets_a_client_time_out(camera: HttpCamera) -> Non
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(camera.mp4_url, timeout=0.3)
     camera.answer_delay_s = 0
-    with httpx.stream("GET", camera.mjpeg_url, timeout=0.5) as response:
-        parts = response.iter_raw()
-        assert b"--frame" in next(parts)
+    address = urlsplit(camera.mjpeg_url)
+    with socket.create_connection((address.hostname, address.port), TIMEOUT_S) as client:
+        client.sendall(b"GET /mjpeg HTTP/1.0\r\n\r\n")
+        received = b""
+        while b"--frame" not in received:
+            received += client.recv(65_536)
         camera.hang()
-        with pytest.raises(httpx.ReadTimeout):
-            list(parts)
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            while client.recv(65_536):  # what was on its way
+                pass
     camera.resume()
-    assert httpx.head(camera.mp4_url).status_code == 200
+    assert httpx.head(camera.mp4_url, timeout=TIMEOUT_S).status_code == 200
 
 
 def test_a_dropped_client_sees_the_end(camera: HttpCamera) -> None:

@@ -39,7 +39,7 @@ class Client:
 
     async def packet(self) -> tuple[int, bytes]:
         """The next interleaved packet and its channel."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             mark, channel, size = struct.unpack(">cBH", await self._reader.readexactly(4))
             assert mark == b"$"
             return channel, await self._reader.readexactly(size)
@@ -82,7 +82,7 @@ async def test_a_sender_report_comes_first_and_ties_rtp_time_to_the_time_of_day(
     assert (report_channel, channel) == (5, 4)
     kind, ssrc, seconds, stamp = struct.unpack(">xBxxIIxxxxI", report[:20])
     assert kind == 200
-    assert abs(seconds - 2_208_988_800 - time.time()) < 5
+    assert abs(seconds - 2_208_988_800 - time.time()) < 60
     assert struct.unpack(">II", data[4:12]) == (stamp, ssrc)
     assert report[28:] == struct.pack(">BBHIBB", 0x81, 202, 4, ssrc, 1, 6) + b"camera" + bytes(4)
 
