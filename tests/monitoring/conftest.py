@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,12 @@ import pytest
 
 from backend.kernel.db import Database
 from backend.kernel.nudge import Nudges
+from backend.media import commands
+from backend.media import ffmpeg as finding
 from backend.media.ffmpeg import Ffmpeg, find_ffmpeg
+from backend.media.probe import probe_source
+from backend.monitoring.cameras import service
+from backend.monitoring.recording import ledger
 from tests.migrating import apart
 from tests.monitoring.house import House
 from tests.peers.videos import make_video
@@ -21,8 +27,18 @@ from tests.peers.videos import make_video
 def ffmpeg() -> Ffmpeg:
     """The ffmpeg that VAP finds on this machine."""
     found: list[Ffmpeg] = []
-    apart(lambda: found.append(asyncio.run(find_ffmpeg())))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finding, "ANSWER_WITHIN_S", 60.0)
+        apart(lambda: found.append(asyncio.run(find_ffmpeg())))
     return found[0]
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look, no recording and no write is given up because the machine is slow."""
+    monkeypatch.setattr(commands, "SOCKET_TIMEOUT_US", 100_000_000)
+    monkeypatch.setattr(service, "probe_source", partial(probe_source, timeout_s=60))
+    monkeypatch.setattr(ledger, "FLUSH_WITHIN_S", 60.0)
 
 
 @pytest.fixture(scope="session")

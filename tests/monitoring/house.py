@@ -57,6 +57,10 @@ from backend.settings import (
 )
 
 GB = 1_000_000_000
+ALL_DAY_S = 86_400
+"""An archive that no test sees the end of, whatever time of day it is."""
+UNHURRIED = RecorderLimits(start_s=60, stall_s=60, archive_late_s=60, terminate_s=10)
+"""No silence of a machine that is slow is taken for a camera's."""
 
 
 class SetClock(SystemClock):
@@ -203,9 +207,9 @@ class House:
 
     @asynccontextmanager
     async def supervision(self, ffmpeg: Ffmpeg, **options: Any) -> AsyncIterator[CameraSupervision]:
-        """The recorders at work, impatient unless told otherwise."""
+        """The recorders at work, soon back after a failure."""
         options = {
-            "limits": RecorderLimits(start_s=6, stall_s=2, terminate_s=1),
+            "limits": UNHURRIED,
             "reconnect": Backoff(first_s=0.1, max_s=0.5),
         } | options
         supervision = CameraSupervision(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,10 @@ class Stopwatch(SetClock):
     def __init__(self) -> None:
         super().__init__()
         self.seconds = 1000.0
+        self.began_at = super().now()
+
+    def now(self) -> datetime:
+        return self.began_at
 
     def monotonic(self) -> float:
         return self.seconds
@@ -29,11 +33,12 @@ def clock() -> Stopwatch:
 
 
 @pytest.fixture
-def playlist(tmp_path: Path) -> Path:
+def playlist(tmp_path: Path, clock: Stopwatch) -> Path:
     file = tmp_path / "yard" / "index.m3u8"
     file.parent.mkdir()
     file.write_text("#EXTM3U\n1.ts\n")
     (file.parent / "1.ts").write_bytes(b"G")
+    os.utime(file, (clock.now().timestamp(), clock.now().timestamp()))
     return file
 
 

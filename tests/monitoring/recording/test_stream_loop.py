@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from backend.media import probe
 from backend.media.archive import list_archives
 from backend.media.ffmpeg import Ffmpeg
 from backend.media.probe import probe_file
 from tests.media.harness import pids_with
-from tests.monitoring.house import House
+from tests.monitoring.house import ALL_DAY_S, House
 from tests.peers.rtsp_server import RtspCamera
 from tests.peers.videos import make_video
 from tests.waiting import until
 
-SOON_S = 20.0
+SOON_S = 60.0
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def recorded(
     house: House, ffmpeg: Ffmpeg, peer: RtspCamera, video: Path
 ) -> AsyncIterator[None]:
     """A camera that is live; what it sends is known from its creation."""
-    record = await house.add_camera("yard", source=peer.url, archive_seconds=600)
+    record = await house.add_camera("yard", source=peer.url, archive_seconds=ALL_DAY_S)
     known = replace(await probe_file(video), duration_s=None, container="rtsp")
     house.cameras._fresh["yard"] = (record.source, known)
     async with house.supervision(ffmpeg):
@@ -133,8 +134,9 @@ async def test_a_killed_ffmpeg_says_nothing_of_the_camera_which_is_recorded_agai
 
 
 async def test_a_camera_that_hangs_while_it_is_looked_at_is_stopped_at_once(
-    house: House, ffmpeg: Ffmpeg, peer: RtspCamera
+    house: House, ffmpeg: Ffmpeg, peer: RtspCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(probe, "SOCKET_TIMEOUT_US", 100_000_000)  # the look lasts for a minute
     await peer.hang()
     await house.add_camera("yard", source=peer.url)
     async with house.supervision(ffmpeg):
@@ -144,4 +146,4 @@ async def test_a_camera_that_hangs_while_it_is_looked_at_is_stopped_at_once(
         async def is_stopped() -> bool:
             return (await house.states("yard"))[-1][0] == "stopped"
 
-        await until(is_stopped, within_s=3)
+        await until(is_stopped, within_s=15)

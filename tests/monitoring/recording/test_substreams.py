@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,12 +18,12 @@ from backend.media.ffmpeg import Ffmpeg
 from backend.media.probe import probe_file
 from backend.monitoring.cameras.schemas import CameraUpdate
 from tests.media.harness import pids_with
-from tests.monitoring.house import House
+from tests.monitoring.house import ALL_DAY_S, House
 from tests.peers.rtsp_server import RtspCamera
 from tests.peers.videos import make_video
 from tests.waiting import until
 
-SOON_S = 20.0
+SOON_S = 60.0
 BIG, SMALL = (320, 240), (160, 120)
 
 
@@ -85,7 +84,7 @@ async def yard(
 async def both_live(yard: Yard, ffmpeg: Ffmpeg) -> AsyncIterator[None]:
     house = yard.house
     await house.add_camera(
-        "yard", source=yard.main.url, substream=yard.small.url, archive_seconds=600
+        "yard", source=yard.main.url, substream=yard.small.url, archive_seconds=ALL_DAY_S
     )
 
     async def are_live() -> bool:
@@ -226,7 +225,7 @@ async def test_a_removed_camera_takes_its_substream_along(yard: Yard, ffmpeg: Ff
 async def test_a_substream_that_was_taken_away_while_vap_was_down_is_cleared(
     yard: Yard, ffmpeg: Ffmpeg
 ) -> None:
-    await yard.house.add_camera("yard", source=yard.main.url, archive_seconds=600)
+    await yard.house.add_camera("yard", source=yard.main.url, archive_seconds=ALL_DAY_S)
     folder = yard.house.recordings.live_dir("yard") / "sub"
     folder.mkdir(parents=True)
     (folder / "index.m3u8").write_text("#EXTM3U\n1.ts\n")
@@ -235,10 +234,9 @@ async def test_a_substream_that_was_taken_away_while_vap_was_down_is_cleared(
 
 
 async def until_gone(yard: Yard) -> bool:
-    """Wait out the moment for which a playlist is kept in memory."""
+    """Wait out the moment for which a playlist is kept in memory; it would go stale after 15 s."""
 
     async def is_gone() -> bool:
         return await yard.newest_small() is None
 
-    async with asyncio.timeout(SOON_S):
-        return bool(await until(is_gone, within_s=2))
+    return bool(await until(is_gone, within_s=10))

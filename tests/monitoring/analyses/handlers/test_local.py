@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backend.jobs import runner
 from backend.jobs.states import JobStatus
 from backend.kernel.clock import wait
 from backend.monitoring.analyses.handlers import archive
@@ -77,14 +78,17 @@ async def test_a_failed_analysis_is_tried_again_where_that_may_help(
     assert (job.status, job.retry_count) == (("failed", 0) if is_permanent else ("pending", 1))
 
 
-async def test_an_analysis_that_is_called_off_ends_within_two_seconds(bench: Bench) -> None:
+async def test_an_analysis_that_is_called_off_ends_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "STOP_WITHIN_S", 100.0)  # what ends it is the handler
     job_id = await bench.add_job(bench.video(content=NO_VIDEO, then="hang"))
     async with bench.worker():
         await bench.until(job_id, lambda job: job.progress == 90)
         began = time.monotonic()
         await bench.queue.cancel(job_id)
         await bench.until(job_id, lambda job: job.status == JobStatus.CANCELLED)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20  # it would hang for ever
 
 
 async def test_an_archive_that_is_still_written_is_waited_for(

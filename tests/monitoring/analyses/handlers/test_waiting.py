@@ -12,7 +12,7 @@ from tests.monitoring.analyses.handlers.answers import by_window, json_of, quest
 from tests.monitoring.analyses.handlers.bench import GEMINI_CALL, KEY, OPENAI_CALL, PRICES, Bench
 from tests.peers.model_server import Received, Reply
 
-BUSY = Reply(status=503, message="The model is overloaded.", retry_after="42")
+BUSY = Reply(status=503, message="The model is overloaded.", retry_after="240")
 NONSENSE = Reply("I would rather talk about something else.")
 
 
@@ -29,21 +29,21 @@ async def test_a_busy_model_is_waited_for_as_long_as_it_asks(bench: Bench) -> No
     assert (job.status, job.retry_count, job.error_code) == ("pending", 0, None)
     assert "waits for gemini: " in job.stage
     assert "The model is overloaded." in job.stage
-    assert await bench.wait_s(job) == pytest.approx(42, abs=2)
+    assert 180 < await bench.wait_s(job) <= 240
     assert questions(bench.server.requests) == [0]
 
 
 async def test_waiting_costs_no_retry_and_ends_with_the_fallback(bench: Bench) -> None:
-    bench.scene = {"wait_s": 100}
+    bench.scene = {"wait_s": 600}
     bench.server.answer_with(BUSY)
     job = await bench.do(bench.video(summary="Two people."))
     for _ in range(2):
         assert job.status == "pending"
-        await bench.later(43)
+        await bench.later(250)
         job = await bench.attempt(job.id)
     assert job.status == "pending"
-    assert await bench.wait_s(job) == pytest.approx(100 - 2 * 43, abs=2)
-    await bench.later(15)
+    assert 20 < await bench.wait_s(job) <= 600 - 2 * 250
+    await bench.later(110)
     job = await bench.attempt(job.id)
     assert (job.status, job.attempt, job.retry_count) == ("completed", 4, 0)
     # it was not asked the fourth time, but what it said before is told
@@ -63,7 +63,7 @@ async def test_a_model_that_comes_back_while_it_is_waited_for_gives_the_answer(
     bench.server.answer_with(BUSY)
     job = await bench.do(bench.video())
     bench.server.answer_with(by_window())
-    await bench.later(43)
+    await bench.later(250)
     job = await bench.attempt(job.id)
     assert (job.status, job.analysis_result["fallback"]) == ("completed", [])
     assert await bench.breaker("gemini") is None
@@ -77,7 +77,7 @@ async def test_a_model_that_is_left_alone_is_not_asked_by_another_job(bench: Ben
     assert (job.status, job.retry_count) == ("pending", 0)
     assert "The model is overloaded." in job.stage
     assert "left alone" in job.stage
-    assert await bench.wait_s(job) == pytest.approx(42, abs=3)
+    assert 180 < await bench.wait_s(job) <= 240
 
 
 async def test_without_patience_the_fallback_takes_over_at_once(bench: Bench) -> None:
@@ -94,7 +94,7 @@ async def test_without_a_fallback_a_job_waits_on(bench: Bench) -> None:
         await bench.later(3600)
         job = await bench.attempt(job.id)
         assert (job.status, job.retry_count) == ("pending", 0)
-        assert await bench.wait_s(job) == pytest.approx(42, abs=2)
+        assert 180 < await bench.wait_s(job) <= 240
 
 
 @pytest.mark.parametrize("backend", ["gemini", "openai"])
@@ -160,7 +160,7 @@ async def test_the_next_model_in_line_is_asked_before_the_local_analyser(bench: 
     assert (job.status, result["backend"]) == ("completed", "openai")
     assert [one["backend"] for one in result["fallback"]] == ["gemini"]
     bench.server.answer_with(by_protocol(gemini=BUSY, openai=BUSY))
-    await bench.later(60)
+    await bench.later(250)
     job = await bench.do(bench.video("two.mp4"))
     result = job.analysis_result
     assert (job.status, result["backend"]) == ("completed", "fake")
