@@ -77,7 +77,7 @@ def test_its_score_is_made_of_its_incidents_by_the_one_formula(
     day, night = make_video(tmp_path / "day.ts", seconds=6, size=(320, 180)), tmp_path / "night.ts"
     black = ["-f", "lavfi", "-i", "color=black:size=320x180:rate=25", "-t", "8"]
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error"]
-    subprocess.run([*ffmpeg, *black, "-c:v", "libx264", str(night)], check=True, timeout=60)
+    subprocess.run([*ffmpeg, *black, "-c:v", "libx264", str(night)], check=True, timeout=120)
     video = tmp_path / "ok.ts"
     video.write_bytes(day.read_bytes() + night.read_bytes())
     script = {"category": "fall", "t_start": 1, "t_end": 2, "severity": 3, "confidence": 0.9}

@@ -79,6 +79,13 @@ class Bench(Desk):
         await self.service.accept(request, keeps_video=keeps_video)
         return (await self.row(job_id)).queue_job_id
 
+    async def ask_and_fetch(self, url: str, job_id: str = JOB) -> int:
+        """Have a video taken on and fetched; its job waits for an analysis."""
+        queue_job_id = await self.ask(url, job_id)
+        async with self.worker([SPEECH_DOWNLOAD.place]):
+            await self.until_waiting(queue_job_id, Priority.NORMAL)
+        return queue_job_id
+
     async def do(self, url: str) -> JobDetail:
         """Have a video taken on, and its job when it has ended."""
         job_id = await self.ask(url)
@@ -87,7 +94,7 @@ class Bench(Desk):
 
     async def until_ended(self, job_id: int) -> JobDetail:
         """A job when it has ended."""
-        await until(lambda: self._has_ended(job_id), within_s=30, what="the job has ended")
+        await until(lambda: self._has_ended(job_id), within_s=240, what="the job has ended")
         return await self.queue.read(job_id)
 
     async def until_at(self, job_id: int, percent: int) -> None:
@@ -96,7 +103,7 @@ class Bench(Desk):
         async def is_there() -> bool:
             return (await self.queue.read(job_id)).progress >= percent
 
-        await until(is_there, within_s=20, what=f"{percent} %")
+        await until(is_there, within_s=60, what=f"{percent} %")
 
     async def until_waiting(self, job_id: int, priority: Priority) -> JobDetail:
         """A job when it was handed back with this priority."""
@@ -134,8 +141,8 @@ class Bench(Desk):
             self.database, self.policy, self.settings, self.storage, fetch=self._fetch
         )
         kinds = {
-            SPEECH.place: JobKind(SPEECH, 60, listen),
-            SPEECH_DOWNLOAD.place: JobKind(SPEECH_DOWNLOAD, 60, fetch),
+            SPEECH.place: JobKind(SPEECH, 600, listen),
+            SPEECH_DOWNLOAD.place: JobKind(SPEECH_DOWNLOAD, 600, fetch),
         }
         identity = WorkerIdentity("one", "first", "here", 1, dict.fromkeys(places, slots), "0")
         async with NudgeListener(self.data_dir.parent / "run", JOBS, "one") as nudge:

@@ -21,6 +21,8 @@ from backend.analysis.protocol import AnalysisError
 from tests.analysis.detection.models import anchors, constant_model
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
+
 
 @pytest.fixture
 def bus_folder(tmp_path: Path) -> Path:
@@ -95,7 +97,7 @@ def test_an_engine_that_cannot_be_run_is_said_when_it_is_loaded(
         [sys.executable, "-c", USE, str(engine)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
         check=False,
         env={**os.environ, **quiet_environment(tmp_path), "PYTHONPATH": f"{ROOT}:{tmp_path}"},
     )

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from backend.analysis.detection import loading
+from backend.analysis.detection.detector import Detector
+from backend.analysis.detection.weights import WeightsFile
 from backend.analysis.protocol import AnalysisError
 from backend.analysis.scene.local import LocalSceneAnalyser
 from tests.analysis.detection.models import anchors, constant_model
 from tests.analysis.requests import Heard, scene_request
 from tests.peers.videos import make_video
+
+pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
 
 DEMO = Path(__file__).resolve().parents[3] / "demo" / "assets"
 
@@ -218,11 +222,19 @@ def check_incidents(told: list[dict[str, Any]], *, seconds: float) -> None:
             assert 0 <= y1 < y2 <= 540
 
 
-def test_the_detector_is_loaded_once_for_all_requests(sees_a_person: Path, tmp_path: Path) -> None:
+def test_the_detector_is_loaded_once_for_all_requests(
+    sees_a_person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, loaded = loading._load, []
+
+    def noted(weights: WeightsFile, *others: Any, **more: Any) -> Detector:
+        loaded.append(weights.path)
+        return load(weights, *others, **more)
+
+    monkeypatch.setattr(loading, "_load", noted)
     video = make_video(tmp_path / "a.mp4", seconds=2, size=(320, 180))
     analyser = LocalSceneAnalyser()
     request = scene_request(video, seconds=2, weights=sees_a_person)
-    first = analyser.analyse(request, Heard())
-    second = analyser.analyse(request, Heard())
-    assert second.timings["load_cpu_s"] <= first.timings["load_cpu_s"]
-    assert np.isclose(second.timings["load_cpu_s"], 0, atol=0.05)
+    for _ in range(2):
+        assert "load_cpu_s" in analyser.analyse(request, Heard()).timings
+    assert loaded == [sees_a_person]

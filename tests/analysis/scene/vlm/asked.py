@@ -58,7 +58,7 @@ def question(**changes: Any) -> Question:
 
 def model_of(backend: str, base_url: str | None, **changes: Any) -> VisionModel:
     """A model of the protocol, to be closed by who asked for it."""
-    settings = {"api_key": KEY, "model": NAME, "timeout_s": 20.0, "price": PRICE} | changes
+    settings = {"api_key": KEY, "model": NAME, "timeout_s": 120.0, "price": PRICE} | changes
     made = {"gemini": GeminiModel, "openai": OpenAICompatibleModel}[backend]
     return made(base_url=base_url, **settings)
 
@@ -66,6 +66,12 @@ def model_of(backend: str, base_url: str | None, **changes: Any) -> VisionModel:
 def url_of(backend: str, server: ModelServer) -> str:
     """The base URL of the protocol."""
     return server.gemini_url if backend == "gemini" else server.openai_url
+
+
+def make_impatient(model: VisionModel, timeout_s: float) -> None:
+    """From now on an answer is waited for so long, over the connection that it has."""
+    assert model._http is not None, "it was not asked yet"
+    model._http._timeout_s = timeout_s
 
 
 @asynccontextmanager
@@ -91,15 +97,28 @@ RAW_OPEN: set[asyncio.StreamWriter] = set()
 
 
 @asynccontextmanager
-async def raw_server(body: bytes, *, every_s: float | None = None) -> AsyncIterator[str]:
-    """A server that says 200 and these bytes to anything; with `every_s`, again and again."""
+async def raw_server(
+    body: bytes, *, every_s: float | None = None, first: bytes | None = None
+) -> AsyncIterator[str]:
+    """A server that says 200 and these bytes to anything; with `every_s`, again and again.
+
+    With `first`, that is what it says to the first request of a connection.
+    """
     stopped = asyncio.Event()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def read(reader: asyncio.StreamReader) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         await reader.readexactly(int(head.split("content-length:")[1].split("\r\n")[0]))
-        size = len(body) if every_s is None else 10**9
+
+    def begin(writer: asyncio.StreamWriter, body: bytes, size: int) -> None:
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode() + body)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if first is not None:
+            await read(reader)
+            begin(writer, first, len(first))
+        await read(reader)
+        begin(writer, body, len(body) if every_s is None else 10**9)
         RAW_OPEN.add(writer)
         try:
             while every_s is not None and not stopped.is_set() and not reader.at_eof():

@@ -109,11 +109,10 @@ async def test_an_address_that_cannot_be_called_is_a_wrong_endpoint(
 
 
 async def test_a_server_that_is_not_there_is_unreachable(backend: str):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    async with to(backend, url) as model:
-        fault = await fault_of(model)
+    with socket.socket() as down:  # nobody else gets the port meanwhile
+        down.bind(("127.0.0.1", 0))
+        async with to(backend, f"http://127.0.0.1:{down.getsockname()[1]}") as model:
+            fault = await fault_of(model)
     assert (type(fault), fault.code) == (ModelBusy, "unreachable")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.analysis.scene.vlm.asked import (
     SCHEMA,
     VERDICT,
     fault_of,
+    make_impatient,
     model_of,
     question,
     raw_server,
@@ -126,14 +128,16 @@ async def test_an_answer_has_its_text_and_what_it_cost(model: VisionModel, serve
     server.answer_with(
         Reply(VERDICT, input_tokens=1_000_001, output_tokens=400, thought_tokens=600, version="w-7")
     )
+    began = time.monotonic()
     answer = await model.ask(question())
+    took_ms = (time.monotonic() - began) * 1000
 
     assert (answer.text, answer.model) == (VERDICT, "w-7")
     usage = answer.usage
     assert (usage.input_tokens, usage.output_tokens, usage.calls) == (1_000_001, 1_000, 1)
     # 1,000,001 x $0.30 / M = 300,000.3 millionths; 1,000 x $2.50 / M = 2,500; rounded up
     assert usage.cost_microusd == 302_501
-    assert 0 <= usage.latency_ms < 10_000
+    assert 0 <= usage.latency_ms <= took_ms + 1  # it is rounded
 
 
 async def test_a_server_that_reports_no_usage_is_not_guessed_at(
@@ -186,17 +190,25 @@ async def test_a_slow_answer_is_waited_for(model: VisionModel, server: ModelServ
     assert answer.usage.latency_ms >= 200
 
 
-async def test_an_answer_that_does_not_come_times_out(backend: str, server: ModelServer):
-    server.answer_with(Reply(held=True))
-    async with to(backend, url_of(backend, server), timeout_s=0.3) as model:
-        fault = await fault_of(model)
+async def test_an_answer_that_does_not_come_times_out(model: VisionModel, server: ModelServer):
+    server.answer_with(Reply(VERDICT), Reply(held=True))
+    await model.ask(question())
+    make_impatient(model, 0.3)
+    fault = await fault_of(model)
     assert (type(fault), fault.code) == (ModelBusy, "timeout")
     assert fault.usage.latency_ms >= 300
-    await until(lambda: server.requests[0].was_abandoned)
+    await until(lambda: server.open_count == 0)
+    # on a slow machine the second one may not get there in time
+    assert all(received.was_abandoned for received in server.requests[1:])
 
 
 async def test_an_answer_that_trickles_in_for_ever_times_out(backend: str):
-    async with raw_server(b" ", every_s=0.02) as url, to(backend, url, timeout_s=0.3) as model:
+    async with (
+        raw_server(b" ", every_s=0.02, first=b"{}") as url,
+        to(backend, url) as model,
+    ):
+        assert (await fault_of(model)).code == "endpoint_wrong"
+        make_impatient(model, 0.3)
         fault = await fault_of(model)
     assert (type(fault), fault.code) == (ModelBusy, "timeout")
 
@@ -209,8 +221,8 @@ async def test_a_cancelled_question_closes_its_connection_at_once(
         asking = group.create_task(model.ask(question()))
         await until(lambda: server.in_progress_count == 1)
         asking.cancel()
-    await until(lambda: server.requests[0].was_abandoned, within_s=2)
-    await until(lambda: server.open_count == 0, within_s=2)
+    await until(lambda: server.requests[0].was_abandoned)
+    await until(lambda: server.open_count == 0)
 
 
 async def test_a_question_cancelled_while_its_answer_streams_in_closes_its_connection(
@@ -221,7 +233,7 @@ async def test_a_question_cancelled_while_its_answer_streams_in_closes_its_conne
             asking = group.create_task(model.ask(question()))
             await until(lambda: RAW_OPEN)
             asking.cancel()
-        await until(lambda: not RAW_OPEN, within_s=2)
+        await until(lambda: not RAW_OPEN)
 
 
 async def test_questions_are_asked_at_once_over_kept_connections(
@@ -243,7 +255,7 @@ async def test_an_answer_that_is_given_up_closes_its_connection(
 ):
     server.answer_with(Reply(fault=fault))
     await fault_of(model)
-    await until(lambda: server.open_count == 0, within_s=2)
+    await until(lambda: server.open_count == 0)
 
 
 async def test_closing_closes_the_connections(model: VisionModel, server: ModelServer):
