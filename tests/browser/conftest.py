@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.numbered_pictures import make_numbered_video
-from tests.browser.tabs import ARGUMENTS, find_chromium
+from tests.browser.numbered_pictures import LONG_BITS, make_numbered_video
+from tests.browser.tabs import find_chromium, launched
 from tests.conftest import ROOT
+from tests.waiting import WITHIN_S
+
+expect.set_options(timeout=WITHIN_S * 1000)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,14 +26,15 @@ def page_is_built() -> None:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A browser without a window."""
-    program = find_chromium()
+    find_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, headless=True)
+        browser = launched(playwright)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
 def numbered_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures that carry their numbers."""
-    return make_numbered_video(tmp_path_factory.mktemp("numbered") / "numbered.mp4")
+    """Pictures that carry their numbers, for 102.4 s."""
+    folder = tmp_path_factory.mktemp("numbered")
+    return make_numbered_video(folder / "numbered.mp4", bits=LONG_BITS)

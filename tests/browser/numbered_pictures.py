@@ -1,35 +1,52 @@
-"""A video whose pictures carry their numbers as black and white bars, and how to read them back.
-
-A camera that plays it by the clock shows how far behind live a browser is.
-"""
+"""A video whose pictures carry their numbers as black and white bars, and how to read them back."""
 
 from __future__ import annotations
 
+import io
 import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import imageio_ffmpeg
 
 BITS = 8
 FPS = 10
 PICTURES = 2**BITS
 
-READ_NUMBER = f"""(() => {{
-  const video = document.querySelector("video");
-  if (!video || video.readyState < 2) return null;
+LONG_BITS = 10
+"""For a camera: numbers that are half a loop apart cannot be put in order, so it is a long one."""
+WIDTH, HEIGHT = 320, 240
+BAR = WIDTH // LONG_BITS
+_LOOP = 2**LONG_BITS
+
+RECORD_SHOWN = f"""(() => {{
+  window.shown = [];
+  const known = new WeakSet();
   const canvas = document.createElement("canvas");
-  canvas.width = 320; canvas.height = 240;
-  const context = canvas.getContext("2d");
-  context.drawImage(video, 0, 0, 320, 240);
-  let number = 0;
-  for (let bit = 0; bit < {BITS}; bit += 1) {{
-    const [red] = context.getImageData(bit * 40 + 20, 120, 1, 1).data;
-    if (red > 127) number += 2 ** bit;
-  }}
-  return number;
+  [canvas.width, canvas.height] = [{WIDTH}, {HEIGHT}];
+  const context = canvas.getContext("2d", {{ willReadFrequently: true }});
+  const numberOn = (video) => {{
+    context.drawImage(video, 0, 0, {WIDTH}, {HEIGHT});
+    const line = context.getImageData(0, {HEIGHT // 2}, {WIDTH}, 1).data;
+    let number = 0;
+    for (let bit = 0; bit < {LONG_BITS}; bit += 1) {{
+      if (line[4 * {BAR} * (bit + 0.5)] > 127) number += 2 ** bit;
+    }}
+    return number;
+  }};
+  document.addEventListener("loadstart", ({{ target: video }}) => {{
+    if (known.has(video)) return;
+    known.add(video);
+    const look = () => {{
+      window.shown.push(numberOn(video));
+      video.requestVideoFrameCallback(look);
+    }};
+    video.requestVideoFrameCallback(look);
+  }}, true);
 }})()"""
+"""For a new page: `shown` is the numbers of all the pictures that it has shown so far."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +55,39 @@ class Clock:
 
     began_at: float = field(default_factory=time.monotonic)
 
-    def behind_s(self, number: int) -> float:
-        """How old the picture with this number is, up to the length of the loop."""
-        now = (time.monotonic() - self.began_at) * FPS
-        return ((now - number) % PICTURES) / FPS
+    @property
+    def number(self) -> int:
+        """The picture of this moment."""
+        return int((time.monotonic() - self.began_at) * FPS) % _LOOP
 
 
-def make_numbered_video(path: Path) -> Path:
-    """A loop of numbered pictures, a keyframe a second."""
-    bars = "lum='255*mod(floor(N/pow(2,floor(X/40))),2)':cb=128:cr=128"
+def seconds_from(number: int, to: int) -> float:
+    """How much later one picture of the long loop is than another; less than 0 where earlier."""
+    ahead = (to - number) % _LOOP
+    return (ahead if ahead < _LOOP / 2 else ahead - _LOOP) / FPS
+
+
+def last_number(segment: bytes) -> int:
+    """The number of the last picture of a part of the long loop."""
+    with av.open(io.BytesIO(segment)) as opened:
+        *_, last = opened.decode(video=0)
+    line = last.to_ndarray(format="gray")[HEIGHT // 2]
+    return sum(2**bit for bit in range(LONG_BITS) if line[round(BAR * (bit + 0.5))] > 127)
+
+
+def make_numbered_video(path: Path, *, bits: int = BITS) -> Path:
+    """A loop of all the pictures whose numbers have so many bits, a keyframe a second."""
+    bars = "lum='255*mod(floor(N/pow(2,X)),2)':cb=128:cr=128"
+    picture = f"color=size={bits}x2:rate={FPS},format=yuv444p,geq={bars}"
+    large = f"scale={WIDTH}:{HEIGHT}:flags=neighbor,setsar=1,format=yuv420p"
     subprocess.run(
         [
             *(imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error"),
-            *("-f", "lavfi", "-i", f"color=size=320x240:rate={FPS},format=yuv420p,geq={bars}"),
-            *("-frames:v", str(PICTURES), "-c:v", "libx264", "-preset", "ultrafast"),
+            *("-f", "lavfi", "-i", f"{picture},{large}"),
+            *("-frames:v", str(2**bits), "-c:v", "libx264", "-preset", "ultrafast"),
             *("-bf", "0", "-g", str(FPS), "-sc_threshold", "0", str(path)),
         ],
         check=True,
-        timeout=60,
+        timeout=120,
     )
     return path

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, Playwright, sync_playwright
 
-ANSWERS_WITHIN_S = 15.0
+ANSWERS_WITHIN_S = 60.0
+STARTS_WITHIN_S = 120.0
 ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -36,13 +38,21 @@ def find_chromium() -> str:
     return found
 
 
+def launched(playwright: Playwright) -> Browser:
+    """A browser without a window, to be closed."""
+    return playwright.chromium.launch(
+        executable_path=find_chromium(),
+        args=ARGUMENTS,
+        headless=True,
+        timeout=STARTS_WITHIN_S * 1000,
+    )
+
+
 @contextmanager
 def running_browser() -> Iterator[Tabs]:
-    """A browser without a window."""
+    """A browser without a window, and its tabs."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=ARGUMENTS, headless=True
-        )
+        browser = launched(playwright)
         try:
             yield Tabs(browser)
         finally:
@@ -59,14 +69,18 @@ class Tabs:
         self._messages = 0
         self._session.on("Target.receivedMessageFromTarget", self._receive)
 
-    def open(self, address: str) -> Tab:
-        """Open a tab in front of all others."""
-        target = self._session.send("Target.createTarget", {"url": address})["targetId"]
+    def open(self, address: str, *, script: str = "") -> Tab:
+        """Open a tab in front of all others; the script runs before the page's own."""
+        target = self._session.send("Target.createTarget", {"url": "about:blank"})["targetId"]
         attached = self._session.send(
             "Target.attachToTarget", {"targetId": target, "flatten": False}
         )
-        tab = Tab(self, target, attached["sessionId"])
+        session = attached["sessionId"]
+        tab = Tab(self, target, session)
         tab.show()
+        self.ask(session, "Page.enable")
+        self.ask(session, "Page.addScriptToEvaluateOnNewDocument", source=script)
+        self.ask(session, "Page.navigate", url=address)
         return tab
 
     def show(self, target: str) -> None:
@@ -83,11 +97,10 @@ class Tabs:
         number = self._messages
         message = json.dumps({"id": number, "method": method, "params": parameters})
         self._session.send("Target.sendMessageToTarget", {"message": message, "sessionId": session})
-        waited_s = 0.0
+        deadline = time.monotonic() + ANSWERS_WITHIN_S
         while number not in self._answers:
-            assert waited_s < ANSWERS_WITHIN_S, f"the tab does not answer {method}"
+            assert time.monotonic() < deadline, f"the tab does not answer {method}"
             self.pause(0.01)
-            waited_s += 0.01
         answer = self._answers.pop(number)
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]

@@ -23,20 +23,34 @@ from sqlalchemy import update
 from backend.callbacks.states import CallbackKind, CallbackState
 from backend.callbacks.tables import CallbackRow
 from backend.kernel.db import Database, database_url
-from tests.browser.test_journeys import PHONE, fits
+from tests.browser.test_journeys import PHONE, WORKS_WITHIN_MS, fits
 from tests.migrating import apart
 from tests.peers.threaded_server import Request, Server
 from tests.system.programs import Installation, Main
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 VIDEO = "nasa_13013.mp4"
 MOST_BYTES = 4_000_000
 VIEWER_KEY = "only-looks-0123456789"
 PASSWORD = "correct horse battery"
-FINISHES_WITHIN_MS = 60_000
+FINISHES_WITHIN_MS = 180_000
 SECOND = "() => document.querySelector('video').currentTime"
+RECORD_MARKED = """() => {
+  window.marked = [];
+  new MutationObserver((changes) => {
+    for (const { target } of changes) {
+      if (target.ariaCurrent === "true") window.marked.push(Number(target.dataset.word));
+    }
+  }).observe(document.body, { subtree: true, attributeFilter: ["aria-current"] });
+}"""
+"""From now on, `marked` is the numbers of the words that were marked."""
+PLAY_SLOWLY = """() => {
+  const video = document.querySelector("video");
+  video.playbackRate = 0.5;
+  return video.play();
+}"""
 SEEK = """(second) => { document.querySelector("video").currentTime = second; }"""
 
 
@@ -198,9 +212,9 @@ def test_a_video_is_cancelled_while_it_comes_and_tried_again_to_its_end(
         page.keyboard.press("Enter")
         row = page.get_by_role("row").filter(has_text="slow.mp4")
         row.get_by_role("link").click()
-        expect(page.get_by_text("processing", exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("processing", exact=True)).to_be_visible(timeout=WORKS_WITHIN_MS)
         page.get_by_role("button", name=re.compile("^Cancel job")).click()
-        expect(page.get_by_text("cancelled", exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("cancelled", exact=True)).to_be_visible(timeout=WORKS_WITHIN_MS)
         job_id = page.url.rpartition("/")[2]
         receiver = f"/api/v1/ml/job-status/{job_id}"
         eventually(lambda: site.main.get(receiver)["status"] == "failed", what="it is told")
@@ -211,7 +225,7 @@ def test_a_video_is_cancelled_while_it_comes_and_tried_again_to_its_end(
 
 
 class SlowVideo(Server):
-    """A video whose second half comes only once it is released."""
+    """A video whose second half comes byte by byte, until it is released."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__()
@@ -219,10 +233,12 @@ class SlowVideo(Server):
 
     def serve(self, request: Request) -> None:
         request.send_head(200, {"Content-Length": str(len(self.content))})
-        half = len(self.content) // 2
-        request.wfile.write(self.content[:half])
-        self.released.wait(60)
-        request.wfile.write(self.content[half:])
+        sent = len(self.content) // 2
+        request.wfile.write(self.content[:sent])
+        while not self.released.wait(1):  # no longer, or its reader takes it for a dead one
+            request.wfile.write(self.content[sent : sent + 1])
+            sent += 1
+        request.wfile.write(self.content[sent:])
 
 
 @contextmanager
@@ -272,8 +288,11 @@ def test_the_word_of_the_moment_is_marked_while_the_video_plays(page: Page, site
         expect(word_at(page, number)).to_have_attribute("aria-current", "true")
     page.evaluate(SEEK, 0)
     expect(page.locator("[data-word][aria-current]")).to_have_count(0)
-    page.evaluate("() => document.querySelector('video').play()")
-    expect(word_at(page, 2)).to_have_attribute("aria-current", "true", timeout=10_000)
+    page.evaluate(RECORD_MARKED)
+    page.evaluate(PLAY_SLOWLY)
+    marked = page.wait_for_function("() => window.marked.length >= 2 && window.marked")
+    numbers = marked.json_value()
+    assert numbers == sorted(set(numbers))  # a busy browser may leave some out
 
 
 def test_the_plot_shows_every_word_and_a_click_goes_there(page: Page, site: Site) -> None:
@@ -316,7 +335,7 @@ def test_an_address_that_leads_nowhere_says_why(page: Page, site: Site) -> None:
     field.fill(f"{site.main.address}/no-such-video.mp4")
     page.keyboard.press("Enter")
     row = page.get_by_role("row").filter(has_text="no-such-video.mp4")
-    expect(row).to_contain_text("failed", timeout=20_000)
+    expect(row).to_contain_text("failed", timeout=WORKS_WITHIN_MS)
     expect(row).to_contain_text("Download error: There is no such file")
     row.get_by_role("link").click()
     expect(page.get_by_role("alert")).to_contain_text("There is no such file")
@@ -346,7 +365,7 @@ def test_deliveries_are_listed_opened_and_sent_again(page: Page, site: Site) -> 
     before = delivered_at()
     result.get_by_role("button", name="Redeliver").click()
     eventually(lambda: delivered_at() not in (None, before), what="it is delivered again")
-    expect(result).to_contain_text("delivered", timeout=10_000)
+    expect(result).to_contain_text("delivered")
 
 
 def test_what_was_given_up_stands_out_and_is_sent_again(page: Page, site: Site) -> None:

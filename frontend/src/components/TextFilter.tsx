@@ -14,15 +14,23 @@ interface Props {
 /** A text to filter by, told a moment after the last key; follows where it is changed from outside. */
 export function TextFilter({ label, value, onChange, className = "" }: Props) {
   const [typed, setTyped] = useState(value);
+  const [seen, setSeen] = useState(value);
   const [told, setTold] = useState(value);
-  if (value !== told) {
-    setTold(value);
-    if (value !== typed.trim()) setTyped(value);
+  if (value !== seen) {
+    setSeen(value);
+    if (value !== told) {
+      setTyped(value);
+      setTold(value);
+    } // else it is what was told, and more may have been typed since
   }
   const tell = useEffectEvent(onChange);
   useEffect(() => {
-    if (typed.trim() === told) return undefined;
-    const timer = window.setTimeout(() => tell(typed.trim()), AFTER_MS);
+    const text = typed.trim();
+    if (text === told) return undefined;
+    const timer = window.setTimeout(() => {
+      setTold(text);
+      tell(text);
+    }, AFTER_MS);
     return () => window.clearTimeout(timer);
   }, [typed, told]);
   return (
