@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -15,11 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from backend.kernel.db import Database, database_url, is_disconnect
+from tests.migrating import apart
 from tests.waiting import eventually
 
-STARTS_WITHIN_S = 40.0
-STOPS_WITHIN_S = 30.0
+STARTS_WITHIN_S = 120.0
+STOPS_WITHIN_S = 90.0
+PORTS = range(20_000, 32_000)
+"""The kernel gives none of these to a client while the server is down."""
 
 
 @dataclass
@@ -27,7 +34,6 @@ class DatabaseServer:
     """A server on a port of its own. `crash` is how it goes down without a clean end."""
 
     url: str
-    port: int
     command: Sequence[str]
     crash_signal: signal.Signals
     user: str | None
@@ -35,13 +41,13 @@ class DatabaseServer:
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
-        """Start, and wait until it takes connections."""
+        """Start, and wait until it answers."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 self.command, stdout=output, stderr=output, **_as_user(self.user)
             )
         eventually(
-            self._listens, within_s=STARTS_WITHIN_S, what=f"the server starts, see {self.log}"
+            self._answers, within_s=STARTS_WITHIN_S, what=f"the server starts, see {self.log}"
         )
 
     def crash(self) -> None:
@@ -64,12 +70,17 @@ class DatabaseServer:
                 process.kill()
                 process.wait()
 
-    def _listens(self) -> bool:
+    def _answers(self) -> bool:
+        """Whether it does: PostgreSQL takes connections before, and refuses them."""
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text(errors="replace")[-3000:]
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
+        try:
+            apart(lambda: asyncio.run(_ask(self.url)))
+        except Exception as error:
+            if not is_disconnect(error):
+                raise
+            return False
+        return True
 
 
 @contextmanager
@@ -100,7 +111,7 @@ def _mariadb(folder: Path) -> DatabaseServer:
         "--init-file=" + str(_written(folder / "init.sql", "CREATE DATABASE IF NOT EXISTS vap;\n")),
     ]
     url = f"mysql://root@127.0.0.1:{port}/vap"
-    return DatabaseServer(url, port, start, signal.SIGKILL, None, folder / "server.log")
+    return DatabaseServer(url, start, signal.SIGKILL, None, folder / "server.log")
 
 
 def _postgresql(folder: Path) -> DatabaseServer:
@@ -120,7 +131,7 @@ def _postgresql(folder: Path) -> DatabaseServer:
     listen = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
     start = [server, "-D", str(data), "-p", str(port), *listen]
     url = f"postgresql://vap@127.0.0.1:{port}/postgres"
-    return DatabaseServer(url, port, start, signal.SIGQUIT, user, folder / "server.log")
+    return DatabaseServer(url, start, signal.SIGQUIT, user, folder / "server.log")
 
 
 def _which(name: str, folder: str) -> str | None:
@@ -134,7 +145,7 @@ def _written(path: Path, content: str) -> Path:
 
 def _run(command: Sequence[str], *, user: str | None = None) -> None:
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, **_as_user(user)
+        command, capture_output=True, text=True, timeout=120, check=False, **_as_user(user)
     )
     assert done.returncode == 0, f"{command[0]}: {done.stdout} {done.stderr}"
 
@@ -145,7 +156,18 @@ def _as_user(user: str | None) -> dict[str, object]:
     return {"cwd": "/", "user": user, "group": user, "extra_groups": []}
 
 
+async def _ask(url: str) -> None:
+    database = Database(database_url(url, data_dir=Path()))
+    try:
+        async with database.read() as session:
+            await session.execute(text("SELECT 1"))
+    finally:
+        await database.close()
+
+
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port

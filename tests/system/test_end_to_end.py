@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import imageio_ffmpeg
 import pytest
 
@@ -18,11 +21,13 @@ from tests.peers.rtsp_server import running_camera
 from tests.system.programs import Installation, Main
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 SECRET = "s3cret-pa55"
 SEGMENT = re.compile(r"^\d+\.ts$", re.MULTILINE)
 PLAYLIST = "/live/yard/index.m3u8"
+HAND_BACK = (signal.SIGTERM, signal.SIGINT)
+"""What ends a worker without waiting for its job; two of one kind may arrive as one."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def encode_like_a_camera(video: Path, encoded: Path) -> None:
     """The first twenty seconds with a keyframe a second and no B-frames."""
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-i", str(video)]
     coded = ["-t", "20", "-an", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "10"]
-    subprocess.run([*ffmpeg, *coded, str(encoded)], check=True, timeout=60)
+    subprocess.run([*ffmpeg, *coded, str(encoded)], check=True, timeout=180)
 
 
 def test_a_camera_is_seen_archived_analysed_and_scored(
@@ -70,18 +75,20 @@ def test_a_camera_is_seen_archived_analysed_and_scored(
     ):
         new = {"id": "yard", "name": "Yard", "source": camera_url, "archive_seconds": 10}
         created = main.post("/api/v1/cameras", new, status=201)
-        assert created["probe_answer"]["ok"]
         assert SECRET not in str(created)
+        if created["probe_answer"]["reason"] == "timeout":  # a slow machine: it is looked at again
+            eventually(lambda: main.camera("yard")["probe"], within_s=90, what="it is looked at")
+        else:
+            assert created["probe_answer"]["ok"]
 
         eventually(lambda: main.camera("yard")["state"] == "live", what="the camera is live")
         check_live(main)
         check_growing_archive(main)
 
-        segment = eventually(lambda: main.finished_segments("yard"), what="an archive")[-1]
-        eventually(
-            lambda: main.job(segment["job_id"])["status"] not in {"pending", "processing"},
-            within_s=60,
-            what="its job ends",
+        segment = eventually(
+            lambda: next((s for s in main.finished_segments("yard") if has_ended(s)), None),
+            within_s=240,
+            what="an archive whose job has ended",
         )
         check_score(main, segment["job_id"], footage)
         (scored,) = [s for s in main.finished_segments("yard") if s["id"] == segment["id"]]
@@ -92,12 +99,17 @@ def test_a_camera_is_seen_archived_analysed_and_scored(
         check_archive_plays(main, scored["video_url"])
         main.post("/api/v1/cameras/yard/disable")
         eventually(lambda: main.camera("yard")["state"] == "stopped", what="the camera stops")
-        assert installation.processes(name="ffmpeg") == []
-        assert worker.stop() == 0
+        eventually(lambda: not installation.processes(name="ffmpeg"), what="no ffmpeg goes on")
+        assert worker.stop(*HAND_BACK) == 0
         assert main.stop() == 0
         for output in (main.output, worker.output):
             assert SECRET not in output
             assert "Traceback" not in output
+
+
+def has_ended(segment: Any) -> bool:
+    """Whether the job of an archive has; the newest archive's is taken first."""
+    return segment["job_status"] not in {None, "pending", "processing"}
 
 
 def check_live(main: Main) -> None:
@@ -110,14 +122,20 @@ def check_live(main: Main) -> None:
     assert playlist.headers["content-type"].startswith("application/vnd.apple.mpegurl")
     assert "no-cache" in playlist.headers["cache-control"]
     newest = SEGMENT.findall(playlist.text)[-1]
-    segment = main.api.get(f"/live/yard/{newest}")
+    segment = eventually(lambda: newest_segment(main), what="a segment that is still there")
     assert segment.headers["content-type"].startswith("video/mp2t")
     assert segment.content[0] == 0x47  # the sync byte of MPEG-TS
     eventually(
-        lambda: SEGMENT.findall(main.api.get(PLAYLIST).text)[-1] != newest,
-        within_s=10,
+        lambda: SEGMENT.findall(main.api.get(PLAYLIST).text)[-1:] not in ([], [newest]),
         what="the playlist goes on",
     )
+
+
+def newest_segment(main: Main) -> httpx.Response | None:
+    """The newest segment of the live view; None if it went before it was asked for."""
+    (newest,) = SEGMENT.findall(main.api.get(PLAYLIST).text)[-1:] or (None,)
+    answer = main.api.get(f"/live/yard/{newest}")
+    return answer if answer.status_code == 200 else None
 
 
 def check_growing_archive(main: Main) -> None:
@@ -129,10 +147,13 @@ def check_growing_archive(main: Main) -> None:
 
     url = eventually(growing, what="the archive that is being written is listed")
     answer = eventually(
-        lambda: main.api.get(url, headers={"Range": "bytes=0-11"}).content or None,
+        lambda: (
+            (found := main.api.get(url, headers={"Range": "bytes=0-11"})).status_code == 206
+            and found
+        ),
         what="it has a beginning",
     )
-    assert answer[4:8] == b"ftyp"
+    assert answer.content[4:8] == b"ftyp"
 
 
 def check_archive_plays(main: Main, url: str) -> None:

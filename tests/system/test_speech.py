@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
+from backend.callbacks.posting import TIMEOUT_S
 from backend.media.archive import archive_name
 from backend.speech.videos import folder_name
 from tests.peers.ecg_backend import Answer, EcgBackend, running_ecg_backend
-from tests.system.programs import Installation, Main
+from tests.system.programs import KEEPS_JOBS, REAPS_SOON, Installation, Main
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 FAKE = ("--analyser", "fake")
-IMPATIENT = {"WORKER_LEASE_SECONDS": "2", "WORKER_POLL_SECONDS": "0.5"}
 MARKS = {10, 25, 40, 75}
 
 
@@ -57,7 +57,7 @@ def test_real_videos_are_transcribed_and_told_as_the_document_says(
             assert end["status"] == "completed", end
             assert end["result"]["metadata"]["filename"] == file.name
             assert set(told(main, job_id)) >= MARKS, "delivered, or replaced by newer progress"
-            assert set(ecg.progress(job_id)) & MARKS
+            assert set(told(main, job_id, state="delivered")) <= set(ecg.progress(job_id))
         assert ecg.terminal("page") == {
             "job_id": "page",
             "status": "failed",
@@ -95,7 +95,7 @@ def test_a_backend_that_refuses_hangs_breaks_off_or_dawdles_gets_everything_in_t
     faults = {
         "fine": [Answer()],
         "refusing": [Answer(500), Answer(500), Answer(503)],
-        "hanging": [Answer(), Answer(fault="hang")],
+        "hanging": [Answer(fault="hang", at_end=True)],
         "breaking": [Answer(fault="cut", at_end=True), Answer(fault="cut")],
         "dawdling": [Answer(delay_s=1), Answer(delay_s=1), Answer(delay_s=2)],
         "busy": [Answer(429, retry_after="2")],
@@ -105,13 +105,15 @@ def test_a_backend_that_refuses_hangs_breaks_off_or_dawdles_gets_everything_in_t
         for job_id, answers in faults.items():
             ecg.answer_with(*answers, Answer(), job_id=job_id)
             ecg.process(main.address, job_id, url)
-        until_ended(ecg, *faults, within_s=50)
+        until_ended(ecg, *faults)
         for job_id in faults:
             assert completed(ecg, job_id), ecg.terminal(job_id)
-        hung = [one for one in ecg.arrivals("hanging") if not one.is_taken]
-        (last,) = [one for one in ecg.history("fine") if one.is_end]
-        assert hung
-        assert last.at_s - hung[0].at_s < 25, "one request that hangs holds up no other job"
+        hung, again, *_ = [one for one in ecg.arrivals("hanging") if one.is_end]
+        assert not hung.is_taken
+        assert again.message_id == hung.message_id
+        hangs_until_s = hung.at_s + TIMEOUT_S - 5
+        others = [one for one in ecg.arrived if one.job_id != "hanging"]
+        assert any(hung.at_s < one.at_s < hangs_until_s for one in others), "they are not held up"
         late = [one.message_id for one in ecg.arrivals("breaking")]
         assert len(late) > len(set(late)), "what may have been lost is sent again, the same"
 
@@ -143,9 +145,9 @@ def test_jobs_whose_worker_is_killed_in_any_stage_are_finished_by_another(
     installation: Installation, ecg: EcgBackend
 ) -> None:
     stages = {"extraction": 12, "speakers": 45, "transcription": 65}
-    settings = {**IMPATIENT, **ecg.settings}
+    settings = {**KEEPS_JOBS, **ecg.settings}
     slots = ("--slots", f"speech={len(stages)}")
-    with installation.main(**settings) as main:
+    with installation.main(**{**settings, **REAPS_SOON}) as main:
         with installation.worker(*FAKE, "--name", "first", *slots, **settings) as first:
             for job_id, percent in stages.items():
                 script(installation, job_id, hold_at=percent)
@@ -158,8 +160,9 @@ def test_jobs_whose_worker_is_killed_in_any_stage_are_finished_by_another(
             )
             eventually(lambda: part_files(installation), what="the download has begun")
             first.kill()
+        installation.end_leases()
         for job_id in stages:
-            (speech_folder(installation, job_id) / "video.go").touch()
+            let_go(installation, job_id)
         ecg.store.release()
         with installation.worker(*FAKE, "--name", "second", *slots, **settings):
             until_ended(ecg, *stages, "download")
@@ -178,7 +181,7 @@ def test_a_main_process_that_is_killed_before_it_could_tell_tells_when_it_is_bac
             ecg.process(main.address, "held", ecg.store.add("talk.mp4", b"talk"))
             eventually(lambda: 45 in ecg.progress("held"), what="the analysis is under way")
             ecg.answer_with(Answer(fault="hang"))
-            (speech_folder(installation, "held") / "video.go").touch()
+            let_go(installation, "held")
             eventually(lambda: main.jobs()[0]["status"] == "completed", what="the job is done")
             main.kill()
         assert ecg.terminal("held") is None
@@ -216,15 +219,17 @@ def test_whoever_asks_for_it_is_told_of_camera_analyses_in_the_same_messages(
     path = vap.data_dir / "archive" / "yard" / archive_name(datetime(2026, 1, 1, tzinfo=UTC))
     path.parent.mkdir(parents=True)
     shutil.copyfile(video, path)
+    path.with_name(f"{path.name}.json").write_text(json.dumps({"hold_at": 40}))
     ecg.expect("1")
     with vap.main(**ecg.settings) as main, vap.worker(*FAKE, **ecg.settings):
+        eventually(lambda: 40 in ecg.progress("1"), what="it is told of the progress")
+        vap.let_go(path)
         until_ended(ecg, "1")
         end = ecg.terminal("1")
         assert end is not None
         assert (end["status"], end["progress"]) == ("completed", 100)
         assert end["result"] == main.job(1)["analysis_result"]
         assert all(one.path == "/api/v1/scene-results" for one in ecg.history("1"))
-        assert ecg.progress("1")[:-1]
 
 
 def test_an_address_that_has_expired_fails_and_works_again_with_a_fresh_signature(
@@ -291,7 +296,7 @@ def test_addresses_that_lead_elsewhere_end_as_failed_and_leave_nothing(
         assert {job["retry_count"] for job in main.jobs()} == {0}
 
 
-def until_ended(ecg: EcgBackend, *job_ids: str, within_s: float = 45) -> None:
+def until_ended(ecg: EcgBackend, *job_ids: str, within_s: float = 240) -> None:
     """Wait until the backend knows how each of the jobs ended."""
     eventually(
         lambda: ecg.violations or all(ecg.terminal(job_id) for job_id in job_ids),
@@ -328,12 +333,16 @@ def callbacks(main: Main) -> list[Any]:
     return items
 
 
-def told(main: Main, job_id: str) -> list[int]:
+def told(main: Main, job_id: str, *, state: str | None = None) -> list[int]:
     """The progress of a job that was told, or replaced by newer progress before it could be."""
     (queued,) = [job for job in main.jobs() if main.job(job["id"])["payload"]["job_id"] == job_id]
     mine = [one for one in callbacks(main) if one["job_id"] == queued["id"]]
     assert "dead" not in {one["state"] for one in mine}
-    return [one["progress"] for one in mine if one["kind"] == "progress"]
+    return [
+        one["progress"]
+        for one in mine
+        if one["kind"] == "progress" and state in {None, one["state"]}
+    ]
 
 
 def ends(main: Main) -> dict[str, int]:
@@ -347,6 +356,11 @@ def script(vap: Installation, job_id: str, **what: Any) -> None:
     folder = speech_folder(vap, job_id)
     folder.mkdir(parents=True)
     (folder / "video.json").write_text(json.dumps(what))
+
+
+def let_go(vap: Installation, job_id: str) -> None:
+    """Let the fake analyser, which holds at a job's video, go on."""
+    vap.let_go(speech_folder(vap, job_id) / "video")
 
 
 def speech_folder(vap: Installation, job_id: str) -> Path:
