@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 import structlog
 from sqlalchemy import URL, text
@@ -16,11 +17,21 @@ from backend.kernel.db import Base, Database, database_url
 from backend.kernel.nudge import Nudges
 from backend.tables import ALL_TABLES
 from tests.migrating import apart, migrate
+from tests.peers.ports import held_port
 
 STRICT = os.environ.get("VAP_TEST_STRICT") == "1"
 ROOT = Path(__file__).resolve().parent.parent
 SERVERS = {"mysql": "TEST_MYSQL_URL", "postgresql": "TEST_POSTGRES_URL"}
 
+
+# how long an example takes says more of the machine than of what it is an example of
+hypothesis.settings.register_profile(
+    "no time limits",
+    parent=hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("no time limits")
 
 # without this, traces are painted with all their variables: seconds each
 structlog.configure(
@@ -95,6 +106,13 @@ async def sqlite(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[Databas
     database = Database(database_url(None, data_dir=tmp_path))
     yield database
     await database.close()
+
+
+@pytest.fixture
+def refusing_tcp_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses connections; nobody else can listen there meanwhile."""
+    with held_port() as held:
+        yield held.getsockname()[1]
 
 
 @pytest.fixture

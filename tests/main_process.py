@@ -11,10 +11,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tests.peers.connections import Connections
+from tests.peers.ports import held_port
 
 ROOT = Path(__file__).resolve().parent.parent
+ENDS_WITHIN_S = 120.0
+"""On a slow machine, too. What does not end by itself would run for hours."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def run(tmp_path: Path, *arguments: str, **settings: str) -> Ended:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=ENDS_WITHIN_S,
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
@@ -57,9 +61,9 @@ class Running:
     log: Path
 
     async def stop(self, number: int = signal.SIGTERM) -> Ended:
-        """Send the signal and wait for the end."""
+        """Send the signal and wait for the end, which nobody else has to bring about."""
         self.process.send_signal(number)
-        code = await asyncio.to_thread(self.process.wait, 20)
+        code = await asyncio.to_thread(self.process.wait, ENDS_WITHIN_S)
         return Ended(code, "", self.log.read_text())
 
 
@@ -88,15 +92,24 @@ async def started(tmp_path: Path, **settings: str) -> AsyncIterator[Running]:
 
 
 class Relay:
-    """Stands between a program and its database, and can be cut."""
+    """Stands between a program and its database, and can be cut; its port stays its own."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._connections = Connections(self._serve)
-        self.port = 0
+        self._held = held_port()
+        self.port: int = self._held.getsockname()[1]
+
+    async def __aenter__(self) -> Self:
+        await self.join()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.cut()
+        self._held.close()
 
     async def join(self) -> None:
-        self.port = await self._connections.listen(port=self.port)
+        await self._connections.listen(port=self.port)
 
     async def cut(self) -> None:
         await self._connections.close()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sqlite3
-import time
 from pathlib import Path
 
 import httpx
@@ -22,10 +22,14 @@ from backend.main import create_app
 from backend.operations.access import list_access
 from backend.version import __version__
 from docs.generate import default_settings
-from tests.main_process import Ended, Relay, run, started
-from tests.waiting import until
+from tests.main_process import Ended, Relay, Running, run, started
+from tests.waiting import WITHIN_S, until
+
+pytestmark = pytest.mark.timeout(900)  # some start four programs: minutes on a slow machine
 
 P, S, V, O = Role.PUBLIC, Role.SERVICE, Role.VIEWER, Role.OPERATOR  # noqa: E741  as short as a table needs
+PATIENT_S = 60.0
+"""A client's time limit: longer than a slow machine takes to answer."""
 ACCESS = {
     ("GET", "/"): P,
     ("GET", "/ui"): P,
@@ -174,9 +178,9 @@ async def test_a_database_of_the_operators_is_not_migrated_unasked(tmp_path: Pat
 @pytest.mark.parametrize("command", [(), ("migrate",)])
 @pytest.mark.parametrize("scheme", ["mysql", "postgresql"])
 def test_a_database_that_is_down_is_one_line_without_its_password(
-    tmp_path: Path, scheme: str, command: tuple[str, ...], unused_tcp_port: int
+    tmp_path: Path, scheme: str, command: tuple[str, ...], refusing_tcp_port: int
 ) -> None:
-    url = f"{scheme}://somebody:hunter22@127.0.0.1:{unused_tcp_port}/vap"
+    url = f"{scheme}://somebody:hunter22@127.0.0.1:{refusing_tcp_port}/vap"
     ended = run(tmp_path, *command, DATABASE_URL=url)
     assert ended.code == 5
     _is_one_line(ended, "database")
@@ -188,7 +192,7 @@ async def test_a_second_main_process_is_refused_and_the_first_goes_on(tmp_path: 
         ended = run(tmp_path)
         assert ended.code == 4
         _is_one_line(ended, str(running.process.pid), str(tmp_path / "data"))
-        assert httpx.get(running.address + "health").status_code == 200
+        assert httpx.get(running.address + "health", timeout=PATIENT_S).status_code == 200
 
 
 async def test_a_killed_main_process_leaves_the_place_free(tmp_path: Path) -> None:
@@ -211,13 +215,29 @@ async def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) ->
 
 
 async def test_a_new_installation_makes_its_database_and_serves(tmp_path: Path) -> None:
-    async with started(tmp_path) as running:
-        body = httpx.get(running.address + "health").json()
-        assert body["status"] == "ok"
-        answer = httpx.get(running.address)
+    async with started(tmp_path) as running, _client(running) as client:
+        await until(lambda: _is_well(client))
+        answer = await client.get("/")
         assert (answer.status_code, answer.headers["location"]) == (307, "/ui/")
         assert "server" not in answer.headers
-        assert httpx.get(running.address + "api/v1/cameras").json()["items"] == []
+        assert (await client.get("/api/v1/cameras")).json()["items"] == []
+
+
+def _client(running: Running) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=running.address, timeout=PATIENT_S)
+
+
+async def _problems(client: httpx.AsyncClient) -> list[str]:
+    """What is wrong by its own words; not that the machine is slow."""
+    answer = await client.get("/health")
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["status"] == ("degraded" if body["problems"] else "ok")
+    return [problem for problem in body["problems"] if problem != "event_loop_held"]
+
+
+async def _is_well(client: httpx.AsyncClient) -> bool:
+    return not await _problems(client)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -226,18 +246,15 @@ async def test_a_signal_ends_it_cleanly_with_streams_and_idle_connections_open(
 ) -> None:
     async with (
         started(tmp_path) as running,
-        httpx.AsyncClient(base_url=running.address) as client,
+        _client(running) as client,
         client.stream("GET", "/api/v1/events") as events,
     ):
         assert events.status_code == 200
         await client.get("/health")  # stays open, idle
         reading = asyncio.ensure_future(_read_all(events))
-        told_at = time.monotonic()
-        ended = await running.stop(number)
-        took_s = time.monotonic() - told_at
+        ended = await running.stop(number)  # the stream alone would last for an hour
         text = await reading
     assert ended.code == 0
-    assert took_s < 10
     assert text.startswith("retry: ")
     assert "Traceback" not in ended.err
     assert "error" not in ended.err.lower()
@@ -259,12 +276,9 @@ async def test_a_signal_ends_it_cleanly_in_mid_download(tmp_path: Path) -> None:
         path = "/archive/gate/archive_20260101_100000.mp4"
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-        told_at = time.monotonic()
-        ended = await running.stop()
-        took_s = time.monotonic() - told_at
+        ended = await running.stop()  # for the rest, which nobody reads, it would wait for ever
         writer.close()
     assert ended.code == 0
-    assert took_s < 10
     assert "Traceback" not in ended.err
 
 
@@ -287,57 +301,52 @@ async def test_the_demo_camera_is_made_once_and_does_not_come_back(tmp_path: Pat
     assert cameras.made == 1
 
 
-@pytest.mark.parametrize("dialect", ["mysql", "postgresql"])
+@pytest.mark.parametrize("database", ["mysql", "postgresql"], indirect=True)
 async def test_it_lives_through_an_outage_of_the_database_and_all_goes_on(
-    tmp_path: Path, dialect: str, request: pytest.FixtureRequest
+    tmp_path: Path, database: Database
 ) -> None:
-    url: URL = request.getfixturevalue(f"{dialect}_url")
-    relay = Relay(url.host or "127.0.0.1", url.port or {"mysql": 3306, "postgresql": 5432}[dialect])
-    await relay.join()
-    through = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
+    url = database.url
+    port = url.port or {"mysql": 3306, "postgresql": 5432}[database.dialect]
     async with (
-        started(tmp_path, DATABASE_URL=through) as running,
-        httpx.AsyncClient(base_url=running.address, timeout=30) as client,
+        Relay(url.host or "127.0.0.1", port) as relay,
+        started(tmp_path, DATABASE_URL=_through(relay, url)) as running,
+        _client(running) as client,
         client.stream("GET", "/api/v1/events") as events,
     ):
         lines = events.aiter_lines()
         assert await anext(lines) == "retry: 2000"
 
-        async def problems() -> list[str]:
-            answer = await client.get("/health")
-            assert answer.status_code == 200
-            return answer.json()["problems"]
-
-        async def is_well() -> bool:
-            return not await problems()
-
-        await until(is_well)
+        await until(lambda: _is_well(client))
         await relay.cut()
-        await until(problems, within_s=20)
-        assert await problems() == ["database_unreachable"]
+        await until(lambda: _problems(client), within_s=2 * WITHIN_S)  # a slow look is kept for 30
+        assert await _problems(client) == ["database_unreachable"]
         answer = await client.get("/api/v1/jobs")
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "database_unavailable"
-        await until(lambda: "schedule.db_down" in running.log.read_text(), within_s=20)
+        await until(lambda: "schedule.db_down" in running.log.read_text())
         await relay.join()
-        await until(is_well, within_s=20)
+        await until(lambda: _is_well(client))
         assert (await client.get("/api/v1/jobs")).status_code == 200
-        await _publish(url)
-        async with asyncio.timeout(10):
+        await _publish(database)
+        async with asyncio.timeout(WITHIN_S):
             while "camera.changed" not in await anext(lines):
                 pass  # the stream that was open all the time brings it
-        await until(lambda: "schedule.db_back" in running.log.read_text(), within_s=20)
+        await until(lambda: "schedule.db_back" in running.log.read_text())
         ended = await running.stop()
-    await relay.cut()
     assert ended.code == 0
     assert "Traceback" not in ended.err
-    assert ended.err.count("schedule.db_down") <= 3  # once each work, not each time
+    down = [line for line in ended.err.splitlines() if '"schedule.db_down"' in line]
+    works = [json.loads(line)["work"] for line in down]
+    assert len(works) == len(set(works))  # once each work, not each time
 
 
-async def _publish(url: URL) -> None:
-    database = Database(url)
+def _through(relay: Relay, url: URL) -> str:
+    through = url.set(host="127.0.0.1", port=relay.port)
+    return through.render_as_string(hide_password=False)
+
+
+async def _publish(database: Database) -> None:
     nudges = Nudges(Path("nowhere"))
     async with database.write() as session:
         Outbox(nudges).publish(session, CameraChanged(camera_id="gate"))
     nudges.close()
-    await database.close()

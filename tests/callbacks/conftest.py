@@ -1,4 +1,4 @@
-"""Callbacks on each database, a receiver, and senders that are quick to look and to try again."""
+"""Callbacks on each database, a receiver, and senders that look often and wait long."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.callbacks import posting
 from backend.callbacks import sender as sender_module
 from backend.callbacks.tables import CallbackPieceRow, CallbackRow
 from backend.kernel.db import Base, Database
@@ -56,3 +57,10 @@ def small_office(sqlite: Database, nudges: Nudges, tmp_path: Path) -> Office:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender_module, "INTERVAL_S", 0.02)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine is no host that is away."""
+    monkeypatch.setattr(posting, "CONNECT_TIMEOUT_S", 60.0)
+    monkeypatch.setattr(posting, "ANSWER_TIMEOUT_S", 60.0)

@@ -21,7 +21,7 @@ from backend.kernel.lifecycle import Supervisor
 from backend.kernel.nudge import NudgeListener, Nudges
 from backend.kernel.retry import Backoff
 from tests.peers.callback_receiver import CallbackReceiver
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 SOON = Backoff(first_s=0.01, max_s=0.05)
 
@@ -66,7 +66,7 @@ class Office:
         *,
         retry: Backoff = SOON,
         secret: str | None = None,
-        timeout_s: float = 10.0,
+        timeout_s: float = 60.0,
         targets: CallbackTargets | None = None,
         tls: Any = None,
     ) -> AsyncIterator[CallbackSender]:
@@ -82,7 +82,7 @@ class Office:
                 retry=retry,
             )
             try:
-                async with Supervisor() as supervisor:
+                async with Supervisor(stop_within_s=2 * WITHIN_S) as supervisor:
                     supervisor.start("callbacks", sender.run)
                     yield sender
             finally:
@@ -108,7 +108,7 @@ class Office:
         """The states of all, oldest first."""
         return [row.state for row in await self.rows()]
 
-    async def until_sent(self, *, within_s: float = 15.0) -> None:
+    async def until_sent(self, *, within_s: float = WITHIN_S) -> None:
         """Wait until nothing is unsent."""
 
         async def is_sent() -> bool:

@@ -16,7 +16,7 @@ from backend.kernel.net import UrlPolicy, guarded_client
 from tests.peers.callback_receiver import PATH, CallbackReceiver
 from tests.peers.file_server import make_certificates
 from tests.peers.name_server import NameServer
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 BACKEND = "backend.example"
 
@@ -90,7 +90,7 @@ async def test_names_that_strangers_chose_hold_up_no_callback(names: NameServer)
             for n in range(5)
         ]
         await until(lambda: len(names.asked) == 32)  # all places for names of strangers
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WITHIN_S):
             assert await post(poster, by_name(receiver)) == Outcome(200)
         assert names.asked[32:] == [BACKEND]
         for one in fetched:

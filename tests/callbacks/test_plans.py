@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from sqlalchemy import SelectBase, text
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from backend.callbacks import queries
 from backend.kernel.db import Database
+from tests.plans import SORTS, analyze, fill, plan
 
-DIALECTS = {"sqlite": sqlite, "mysql": mysql, "postgresql": postgresql}
-ANALYZE = {"mysql": "ANALYZE TABLE callbacks"}
-SORTS = ("filesort", "sort", "temp b-tree", "temporary")
+NOT_WANTED = (*SORTS, "temporary")
 HOST = "http://backend:8000"
 PENDING, DELIVERED = 3000, 6000
 
@@ -21,38 +18,16 @@ PENDING, DELIVERED = 3000, 6000
 @pytest.fixture
 async def backlog(database: Database) -> Database:
     """3,000 unsent and 6,000 delivered callbacks to two hosts."""
-    async with database.write() as session:
-        for state, number in (("pending", PENDING), ("delivered", DELIVERED)):
-            await session.execute(
-                text(
-                    "INSERT INTO callbacks (message_id, url, host, subject, kind, body,"
-                    " size_bytes, state, next_at, expires_at) VALUES ('m', 'u', :host, :subject,"
-                    " 'progress', '{}', 2, :state, '2026-01-01', '2026-01-02')"
-                ),
-                [
-                    {"host": (HOST, "http://other:80")[n % 2], "subject": f"s{n}", "state": state}
-                    for n in range(number)
-                ],
-            )
-    async with database.engine.connect() as connection:
-        await connection.execute(text(ANALYZE.get(database.dialect, "ANALYZE")))
-        await connection.commit()
-    return database
-
-
-async def plan(database: Database, statement: SelectBase) -> str:
-    """The database's plan of a statement, in lower case."""
-    compiled = statement.compile(
-        dialect=DIALECTS[database.dialect].dialect(), compile_kwargs={"literal_binds": True}
+    rows = (
+        f"('m', 'u', '{(HOST, 'http://other:80')[n % 2]}', 's{n}', 'progress', '{{}}', 2,"
+        f" '{state}', '2026-01-01', '2026-01-02')"
+        for state, number in (("pending", PENDING), ("delivered", DELIVERED))
+        for n in range(number)
     )
-    explain = "EXPLAIN QUERY PLAN" if database.dialect == "sqlite" else "EXPLAIN"
-    async with database.engine.connect() as connection:
-        found = await connection.exec_driver_sql(f"{explain} {compiled}".replace("%", "%%"))
-        rows = [
-            " ".join(str(value) for name, value in row.items() if name != "possible_keys")
-            for row in found.mappings()
-        ]
-    return "\n".join(rows).lower()
+    columns = "message_id, url, host, subject, kind, body, size_bytes, state, next_at, expires_at"
+    await fill(database, f"callbacks ({columns})", rows)
+    await analyze(database, "callbacks")
+    return database
 
 
 @pytest.mark.parametrize("put_off_by_s", [None, 3600.0])
@@ -70,7 +45,7 @@ async def test_what_is_due_comes_from_its_index_in_order(
     found = await plan(backlog, statement)
     assert "ix_callbacks_due" in found, found
     assert "ix_callbacks_subject_state_id" in found, found
-    assert not any(word in found for word in SORTS), found
+    assert not any(word in found for word in NOT_WANTED), found
     if backlog.dialect != "mysql":  # which names no conditions: its index is the same one
         assert re.search(r"(index cond: |\()\(*\S*state\S* ?=.* and \S*host\S* ?=", found), found
 
@@ -81,10 +56,10 @@ async def test_the_next_host_is_looked_up_in_the_index(
 ) -> None:
     found = await plan(backlog, queries.next_host(HOST, up_to=up_to))
     assert "ix_callbacks_due" in found, found
-    assert not any(word in found for word in SORTS), found
+    assert not any(word in found for word in NOT_WANTED), found
 
 
 async def test_unsent_progress_of_a_subject_is_looked_up(backlog: Database) -> None:
     found = await plan(backlog, queries.unsent_progress("s7"))
     assert "ix_callbacks_subject_state_id" in found, found
-    assert not any(word in found for word in SORTS), found
+    assert not any(word in found for word in NOT_WANTED), found

@@ -23,10 +23,12 @@ from backend.callbacks.targets import CallbackTargets
 from backend.kernel.retry import Backoff
 from tests.callbacks.office import Office
 from tests.peers.callback_receiver import PATH, Answer, CallbackReceiver
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ...").decode()
 LATER = Backoff(first_s=3600, max_s=3600, jitter=0)
+A_TICK = timedelta(milliseconds=50)
+"""How far the clocks of database and test are apart; SQLite's counts milliseconds."""
 
 
 async def test_a_callback_arrives_with_the_specified_headers(
@@ -70,10 +72,10 @@ async def test_a_connection_is_used_again_and_cookies_are_not(
     small_office: Office, receiver: CallbackReceiver
 ) -> None:
     async with small_office.sending():
-        for progress in (10, 25, 40):
+        for progress in range(12):
             await small_office.add(receiver.url, progress)
             await small_office.until_sent()
-    assert receiver.connections_count == 1
+    assert receiver.connections_count < 6  # one; the client gives it up where we pause for 5 s
     assert not any("cookie" in got.headers for got in receiver.received)
 
 
@@ -95,7 +97,7 @@ async def test_the_largest_body_that_is_taken_is_sent(
     text = "x" * (service_module.MOST_BODY_BYTES - len('{"text":""}'))
     async with office.sending():
         id_ = await office.add(receiver.url, 100, is_final=True, body={"text": text})
-        await office.until_sent()
+        await office.until_sent(within_s=4 * WITHIN_S)
     assert len(receiver.received[0].body) == service_module.MOST_BODY_BYTES
     assert (await office.row(id_)).size_bytes == service_module.MOST_BODY_BYTES
 
@@ -157,78 +159,84 @@ async def test_a_peer_that_hangs_is_cut(
     small_office: Office, receiver: CallbackReceiver, fault: str
 ) -> None:
     receiver.answer_with(Answer(fault=fault))
-    async with small_office.sending(timeout_s=0.2, retry=LATER):
-        row = await small_office.until_attempts(await small_office.add(receiver.url, 10), 1)
-        await until(lambda: fault == "hold" or receiver.open_count == 0)
+    async with small_office.sending(timeout_s=0.2):
+        id_ = await small_office.add(receiver.url, 10)
+
+        async def cut() -> CallbackRow | None:
+            row = await small_office.row(id_)
+            return row if "no answer within" in (row.last_error or "") else None
+
+        row = await until(cut)  # on a slow machine connecting may have taken so long before
+        await until(lambda: receiver.open_count < receiver.connections_count)
     assert (row.state, row.last_status) == ("pending", None)
-    assert "no answer within" in row.last_error
 
 
 async def test_an_answer_cut_in_its_head_is_a_failure(
     small_office: Office, receiver: CallbackReceiver
 ) -> None:
     receiver.answer_with(Answer(fault="cut"), Answer())
-    async with small_office.sending():
-        id_ = await small_office.add(receiver.url, 10)
-        row = await small_office.until_attempts(id_, 1)
-        assert "broke" in row.last_error or row.state == "delivered"
+    async with small_office.sending(retry=LATER):
+        row = await small_office.until_attempts(await small_office.add(receiver.url, 10), 1)
+        assert "broke" in row.last_error
+        await small_office.pass_time(hours=2)
         await small_office.until_sent()
     assert len(receiver.received) == 2
 
 
-async def _delay_s(office: Office, id_: int) -> float:
-    row = await office.until_attempts(id_, 1)
-    return (row.next_at - datetime.now(UTC)).total_seconds()
-
-
 @pytest.mark.parametrize(
-    ("asked", "least_s", "most_s"),
+    ("asked", "delay_s"),
     [
-        ("120", 110, 120),
-        ("999999", 3590, 3600),
-        ("-5", 0.5, 2),
-        ("nonsense", 0.5, 2),
-        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 0.5, 2),
-        ("0", 0.5, 2),
+        ("120", 120),
+        ("999999", 3600),
+        ("-5", 2),
+        ("nonsense", 2),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 2),
+        ("0", 2),
     ],
 )
 async def test_retry_after_is_obeyed_within_bounds(
-    office: Office, receiver: CallbackReceiver, asked: str, least_s: float, most_s: float
+    office: Office, receiver: CallbackReceiver, asked: str, delay_s: float
 ) -> None:
     receiver.answer_with(Answer(429, {"Retry-After": asked}))
+    before = datetime.now(UTC)
     async with office.sending(retry=Backoff(first_s=2, max_s=2, jitter=0)):
-        id_ = await office.add(receiver.url, 10)
-        assert least_s < await _delay_s(office, id_) <= most_s
-    assert (await office.row(id_)).last_status == 429
+        row = await office.until_attempts(await office.add(receiver.url, 10), 1)
+    delay = timedelta(seconds=delay_s)
+    assert before + delay - A_TICK <= row.next_at <= datetime.now(UTC) + delay + A_TICK
+    assert row.last_status == 429
 
 
 async def test_retry_after_may_be_a_date(small_office: Office, receiver: CallbackReceiver) -> None:
-    at = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
-    receiver.answer_with(Answer(503, {"Retry-After": at}))
+    before = datetime.now(UTC)
+    at = before.replace(microsecond=0) + timedelta(seconds=300)
+    receiver.answer_with(Answer(503, {"Retry-After": format_datetime(at, usegmt=True)}))
     async with small_office.sending(retry=Backoff(first_s=1, max_s=1)):
-        delay_s = await _delay_s(small_office, await small_office.add(receiver.url, 10))
-    assert 280 < delay_s <= 300
+        row = await small_office.until_attempts(await small_office.add(receiver.url, 10), 1)
+    took = datetime.now(UTC) - before  # what the attempt took is added to it
+    assert at - A_TICK <= row.next_at <= at + took + A_TICK
 
 
 async def test_delays_grow_from_a_second_to_ten_minutes_and_are_spread(
     small_office: Office, receiver: CallbackReceiver
 ) -> None:
+    assert (RETRY.first_s, RETRY.max_s, RETRY.factor, RETRY.jitter) == (1.0, 600.0, 2.0, 0.3)
     receiver.answer_with(Answer(500))
     delays = []
-    async with small_office.sending(retry=RETRY):
+    # a hundred times as long: no delay is over before it is looked at
+    async with small_office.sending(retry=Backoff(100.0, 60_000.0, RETRY.factor, RETRY.jitter)):
+        before = datetime.now(UTC)
         id_ = await small_office.add(receiver.url, 10)
         for attempts in range(1, 14):
             row = await small_office.until_attempts(id_, attempts)
-            delays.append((row.next_at - datetime.now(UTC)).total_seconds())
-            await small_office.pass_time(seconds=delays[-1] + 1)
+            delays.append((row.next_at - before, row.next_at - datetime.now(UTC)))
+            before = datetime.now(UTC)
             async with small_office.database.write() as session:  # a day has room for these
-                await session.execute(
-                    update(CallbackRow).values(expires_at=datetime.now(UTC) + timedelta(days=1))
-                )
-    for number, delay_s in enumerate(delays):
-        full_s = min(2.0**number, 600.0)
-        assert 0.7 * full_s - 0.5 <= delay_s <= full_s
-    assert delays[-1] > 400
+                values = {"next_at": before, "expires_at": before + timedelta(days=1)}
+                await session.execute(update(CallbackRow).values(values))
+    for number, (at_most, at_least) in enumerate(delays):
+        full = timedelta(seconds=100 * min(2.0**number, 600.0))
+        assert 0.7 * full - A_TICK <= at_most
+        assert at_least <= full + A_TICK
 
 
 async def test_after_a_day_a_callback_is_dead_once_and_said_so(
@@ -325,8 +333,9 @@ async def test_a_crash_between_sending_and_noting_sends_the_same_id_again(
 
 
 async def test_a_stop_lets_a_running_request_end(
-    small_office: Office, receiver: CallbackReceiver
+    small_office: Office, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sender_module, "STOP_S", 60.0)
     receiver.answer_with(Answer(fault="hold"))
     async with small_office.sending():
         await small_office.add(receiver.url, 10)
@@ -353,13 +362,13 @@ async def test_a_stop_cuts_a_request_that_does_not_end_and_loses_nothing(
 async def test_a_nudge_sends_at_once_and_a_lost_one_costs_an_interval(
     small_office: Office, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender_module, "INTERVAL_S", 60.0)
+    monkeypatch.setattr(sender_module, "INTERVAL_S", 10 * WITHIN_S)
     async with small_office.sending():
         await small_office.add(receiver.url, 10)
-        await small_office.until_sent(within_s=5)
+        await small_office.until_sent()
     monkeypatch.setattr(sender_module, "INTERVAL_S", 0.02)
     monkeypatch.setattr(small_office.callbacks, "_notify", lambda: None)
     async with small_office.sending():
         await small_office.add(receiver.url, 25)
-        await small_office.until_sent(within_s=5)
+        await small_office.until_sent()
     assert len(receiver.received) == 2

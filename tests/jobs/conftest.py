@@ -20,5 +20,5 @@ def queue(database: Database, nudges: Nudges) -> JobQueue:
 
 @pytest.fixture
 def registry(database: Database, nudges: Nudges) -> WorkerRegistry:
-    """Workers silent for a second are dead."""
-    return WorkerRegistry(database, Outbox(nudges), silent_after_s=1.0)
+    """Workers silent for ten minutes are dead."""
+    return WorkerRegistry(database, Outbox(nudges), silent_after_s=600.0)

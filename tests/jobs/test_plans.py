@@ -5,26 +5,22 @@ from __future__ import annotations
 import re
 
 import pytest
-from sqlalchemy import text
 
 from backend.jobs import queries
 from backend.jobs.states import Priority
 from backend.kernel.db import Database
-from tests.plans import SORTS, analyze, plan
+from tests.plans import SORTS, analyze, fill, plan
 
 
 @pytest.fixture
 async def backlog(database: Database) -> Database:
     """3,000 waiting and 6,000 finished jobs."""
-    async with database.write() as session:
-        for status, number in (("pending", 3000), ("completed", 6000)):
-            await session.execute(
-                text(
-                    "INSERT INTO analysis_jobs (kind, status, camera_id)"
-                    " VALUES ('scene', :status, :camera_id)"
-                ),
-                [{"status": status, "camera_id": f"camera {n % 20}"} for n in range(number)],
-            )
+    rows = (
+        f"('scene', '{status}', 'camera {n % 20}')"
+        for status, number in (("pending", 3000), ("completed", 6000))
+        for n in range(number)
+    )
+    await fill(database, "analysis_jobs (kind, status, camera_id)", rows)
     await analyze(database, "analysis_jobs")
     return database
 

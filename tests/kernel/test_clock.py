@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC
 
 from backend.kernel.clock import SystemClock, wait, wait_any
+from tests.waiting import WITHIN_S
 
 
 async def test_wait_says_whether_the_event_came() -> None:
@@ -20,10 +21,10 @@ async def test_wait_says_whether_the_event_came() -> None:
 async def test_wait_any_ends_with_the_first_event_and_leaves_no_task() -> None:
     one, other = asyncio.Event(), asyncio.Event()
     tasks = asyncio.all_tasks()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN_S):
         await wait_any(one, other, timeout_s=0.01)
         asyncio.get_running_loop().call_soon(other.set)
-        await wait_any(one, other, timeout_s=60)
+        await wait_any(one, other, timeout_s=10 * WITHIN_S)
     assert not one.is_set()
     assert asyncio.all_tasks() == tasks
 

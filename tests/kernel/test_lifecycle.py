@@ -9,7 +9,7 @@ import pytest
 from backend.kernel import lifecycle
 from backend.kernel.lifecycle import Supervisor
 from backend.kernel.retry import Backoff
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 
 @pytest.fixture(autouse=True)
@@ -82,8 +82,8 @@ async def test_services_that_may_do_not_wait_for_each_other_to_stop() -> None:
         await all_told.wait()
 
     all_told = asyncio.Barrier(3)
-    async with asyncio.timeout(5):
-        async with Supervisor(stops_together=True) as supervisor:
+    async with asyncio.timeout(WITHIN_S):
+        async with Supervisor(stops_together=True, stop_within_s=10 * WITHIN_S) as supervisor:
             for name in ("one", "two", "three"):
                 supervisor.start(name, service)
             await until(lambda: began == 3)
@@ -138,7 +138,7 @@ async def test_a_service_that_does_not_listen_is_cancelled_after_the_deadline() 
     supervisor = Supervisor(stop_within_s=0.05)
     supervisor.start("deaf", deaf)
     await began.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN_S):
         await supervisor.stop_all()
     assert cancelled.is_set()
 
@@ -146,15 +146,15 @@ async def test_a_service_that_does_not_listen_is_cancelled_after_the_deadline() 
 async def test_a_service_that_waits_for_its_restart_stops_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lifecycle, "RESTART", Backoff(first_s=60, max_s=60))
+    monkeypatch.setattr(lifecycle, "RESTART", Backoff(first_s=600, max_s=600))
     failed = asyncio.Event()
 
     async def service(_: asyncio.Event) -> None:
         failed.set()
         raise RuntimeError
 
-    async with asyncio.timeout(5):
-        async with Supervisor() as supervisor:
+    async with asyncio.timeout(WITHIN_S):
+        async with Supervisor(stop_within_s=10 * WITHIN_S) as supervisor:
             supervisor.start("one", service)
             await failed.wait()
 

@@ -20,7 +20,7 @@ from backend.kernel import names as names_module
 from backend.kernel.names import LookUps, NamedBackend
 from backend.kernel.net import UrlPolicy, guarded_client
 from tests.peers.name_server import NameServer
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
     server = NameServer({f"{name}.example": ["127.0.0.1"] for name in ("one", "two", "three")})
     monkeypatch.setattr(socket, "getaddrinfo", server.getaddrinfo)
+    monkeypatch.setattr(names_module, "RESOLVE_WITHIN_S", 2 * WITHIN_S)  # not on a slow machine
     yield server
     server.answer()
 
@@ -133,7 +134,7 @@ async def test_downloads_from_silent_names_leave_the_loops_own_threads_free(
         fetched = [client.get(f"https://a{n}.silent.evil/") for n in range(8)]
         failed = await asyncio.gather(*fetched, return_exceptions=True)
         assert {type(error) for error in failed} == {httpx2.ConnectTimeout}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN_S):  # for ever, if the threads were taken
         assert await loop.getaddrinfo("localhost", 80)
 
 
@@ -163,7 +164,7 @@ except TimeoutError:
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=60,  # for ever, if it waited
+        timeout=150,  # for ever, if it waited
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "['look-up']\n", "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -402,6 +403,20 @@ async def test_a_listed_name_never_leads_to_metadata_link_local_or_multicast(add
             await client.get("https://files.example/")
 
 
+@asynccontextmanager
+async def _on_one_port() -> AsyncIterator[tuple[FileServer, FileServer]]:
+    """A server on 127.0.0.2 and another on 127.0.0.1, whose port somebody else may have."""
+    async with AsyncExitStack() as stack:
+        for _ in range(20):
+            public = await stack.enter_async_context(FileServer(b"public", host="127.0.0.2"))
+            with suppress(OSError):
+                secret = FileServer(b"secret", port=public.port)
+                await stack.enter_async_context(secret)
+                break
+        assert secret.port == public.port
+        yield public, secret
+
+
 @pytest.mark.parametrize(
     "addresses",
     [
@@ -421,8 +436,7 @@ async def test_one_forbidden_address_among_those_of_a_name_refuses_them_all(
     # 127.0.0.2 stands for a public address: nothing outside loopback is called in tests
     policy = UrlPolicy.of(["127.0.0.2"], allow_http=True)
     async with (
-        FileServer(b"public", host="127.0.0.2") as public,
-        FileServer(b"secret", port=public.port) as secret,
+        _on_one_port() as (public, secret),
         guarded_client(policy, resolver=resolver(addresses)) as client,
     ):
         with pytest.raises(UrlRefused):
@@ -443,8 +457,7 @@ async def test_a_name_that_changes_its_address_after_the_look_gains_nothing(
         return real(host, *rest, **options)
 
     async with (
-        FileServer(b"public", host="127.0.0.2") as public,
-        FileServer(b"secret", port=public.port) as secret,
+        _on_one_port() as (public, secret),
         guarded_client(policy, resolver=look_up) as client,
     ):
         monkeypatch.setattr(socket, "getaddrinfo", watched)

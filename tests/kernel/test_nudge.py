@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from backend.kernel.nudge import NudgeListener, Nudges
+from tests.waiting import until
 
 
 async def _woken(listener: NudgeListener) -> None:
-    async with asyncio.timeout(5):
-        await listener.woken.wait()
+    await until(listener.woken.is_set)
 
 
 async def test_every_listener_of_the_topic_is_woken_and_no_other(

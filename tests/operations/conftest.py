@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
 from backend.main import create_app
-from backend.operations import vitals
+from backend.media.ffmpeg import Ffmpeg
+from backend.operations import health, serving, vitals
 from backend.operations.serving import Server, bind, page_address
 from backend.settings import (
     CallbackSettings,
@@ -29,6 +30,8 @@ from backend.settings import (
 )
 
 LOCAL = "http://127.0.0.1:8080"
+FFMPEG = Ffmpeg(Path("ffmpeg"), version=(), has_hybrid_fragmented=False)
+"""Nothing is recorded here: none needs to be found, which starts processes."""
 MakeSettings = Callable[..., Settings]
 Open = Callable[..., AbstractAsyncContextManager[AsyncClient]]
 
@@ -55,6 +58,15 @@ def make_settings(tmp_path: Path, migrated_sqlite: Path) -> MakeSettings:
     return make
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine is no database that is down, no fault of ours, and no slow reader."""
+    monkeypatch.setattr(vitals, "ANSWER_WITHIN_S", 60.0)
+    monkeypatch.setattr(vitals, "READ_WITHIN_S", 60.0)
+    monkeypatch.setattr(health, "HELD_S", 600.0)
+    monkeypatch.setattr(serving, "ANSWERS_END_WITHIN_S", 60.0)
+
+
 def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have vital signs read again for everybody who asks."""
     monkeypatch.setattr(vitals, "FRESH_S", 0.0)
@@ -66,7 +78,7 @@ async def opened(
     settings: Settings, *, peer: str = "127.0.0.1", base_url: str = LOCAL
 ) -> AsyncIterator[tuple[FastAPI, AsyncClient]]:
     """The app with its services running, and a client that calls it from `peer`."""
-    app = create_app(settings)
+    app = create_app(settings, ffmpeg=FFMPEG)
     async with (
         app.router.lifespan_context(app),
         AsyncClient(transport=ASGITransport(app, client=(peer, 4000)), base_url=base_url) as client,
@@ -77,16 +89,16 @@ async def opened(
 @asynccontextmanager
 async def served(settings: Settings) -> AsyncIterator[tuple[FastAPI, AsyncClient, Server]]:
     """The app behind its real HTTP server on a free port, and a client with real connections."""
-    app = create_app(settings)
-    serving = asyncio.Event()
-    server = Server(app, on_serving=serving.set)
+    app = create_app(settings, ffmpeg=FFMPEG)
+    is_serving = asyncio.Event()
+    server = Server(app, on_serving=is_serving.set)
     bound = bind("127.0.0.1", 0)
     address = page_address(bound)
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[bound]))
-        await serving.wait()
+        await is_serving.wait()
         try:
-            async with AsyncClient(base_url=address) as client:
+            async with AsyncClient(base_url=address, timeout=60) as client:
                 yield app, client, server
         finally:
             server.should_exit = True

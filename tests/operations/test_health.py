@@ -14,11 +14,15 @@ from backend.jobs.schemas import NewJob
 from backend.operations import health, vitals
 from backend.version import __version__
 from tests.operations.conftest import MakeSettings, always_fresh, opened
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
+
+ANSWER_WITHIN_S = vitals.ANSWER_WITHIN_S
 
 
 async def test_a_healthy_server_says_so_in_figures(client: AsyncClient) -> None:
+    started = time.monotonic()
     answer = await client.get("/health")
+    took_ms = 1000 * (time.monotonic() - started)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     body = answer.json()
@@ -27,7 +31,7 @@ async def test_a_healthy_server_says_so_in_figures(client: AsyncClient) -> None:
     assert body["version"] == __version__
     assert body["database"]["ok"] is True
     assert body["database"]["dialect"] == "sqlite"
-    assert 0 <= body["database"]["latency_ms"] < 1000
+    assert 0 <= body["database"]["latency_ms"] <= took_ms
     disk = body["disk"]
     assert 0 < disk["free_bytes"] < disk["total_bytes"]
     assert disk["used_percent"] == pytest.approx(
@@ -69,15 +73,21 @@ async def test_a_nearly_full_disk_is_a_problem(
     assert (await client.get("/health")).json()["problems"] == ["disk_full"]
 
 
+def test_an_answer_is_given_within_two_seconds() -> None:
+    assert ANSWER_WITHIN_S <= 2.0
+
+
 @pytest.mark.parametrize("scheme", ["mysql", "postgresql"])
 async def test_with_the_database_down_it_answers_degraded_and_soon(
-    make_settings: MakeSettings, unused_tcp_port: int, scheme: str
+    make_settings: MakeSettings,
+    refusing_tcp_port: int,
+    scheme: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    url = f"{scheme}://somebody:hunter22@127.0.0.1:{unused_tcp_port}/vap"
-    async with opened(make_settings(url)) as (_, client):
-        started = time.monotonic()
+    monkeypatch.setattr(vitals, "ANSWER_WITHIN_S", 10 * WITHIN_S)  # nobody waits for this limit
+    url = f"{scheme}://somebody:hunter22@127.0.0.1:{refusing_tcp_port}/vap"
+    async with opened(make_settings(url)) as (_, client), asyncio.timeout(WITHIN_S):
         answer = await client.get("/health")
-        took_s = time.monotonic() - started
     assert answer.status_code == 200
     body = answer.json()
     assert body["status"] == "degraded"
@@ -85,7 +95,6 @@ async def test_with_the_database_down_it_answers_degraded_and_soon(
     assert body["database"] == {"ok": False, "dialect": scheme, "latency_ms": None}
     assert body["queue"] is None
     assert body["disk"] is not None
-    assert took_s < vitals.ANSWER_WITHIN_S + 1
     assert "hunter22" not in answer.text
     assert "somebody" not in answer.text
 
@@ -94,7 +103,8 @@ async def test_with_the_database_down_it_answers_degraded_and_soon(
 async def test_with_a_database_that_accepts_and_says_nothing_it_answers_within_its_limit(
     make_settings: MakeSettings, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vitals, "READ_WITHIN_S", 3.0)
+    monkeypatch.setattr(vitals, "ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setattr(vitals, "READ_WITHIN_S", 10 * WITHIN_S)
     closing = asyncio.Event()
 
     async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,9 +115,8 @@ async def test_with_a_database_that_accepts_and_says_nothing_it_answers_within_i
     port = server.sockets[0].getsockname()[1]
     async with opened(make_settings(f"{scheme}://u:p@127.0.0.1:{port}/vap")) as (_, client):
         for _ in range(2):
-            started = time.monotonic()
-            body = (await client.get("/health")).json()
-            assert time.monotonic() - started < vitals.ANSWER_WITHIN_S + 1
+            async with asyncio.timeout(WITHIN_S):
+                body = (await client.get("/health")).json()
             assert body["problems"] == ["database_unreachable"]
         closing.set()
     server.close()
@@ -130,7 +139,10 @@ async def test_it_recovers_when_the_database_is_back(
         assert (await client.get("/health")).json()["status"] == "ok"
 
 
-async def test_many_who_ask_at_once_share_one_reading(make_settings: MakeSettings) -> None:
+async def test_many_who_ask_at_once_share_one_reading(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vitals, "FRESH_S", vitals.FRESH_AT_MOST_S)
     async with opened(make_settings()) as (app, client):
         reads = 0
         real = app.state.vitals._cameras

@@ -113,9 +113,9 @@ async def test_answers_are_counted_by_route_template_and_never_by_address(
 
 
 async def test_with_the_database_down_the_rest_is_still_told(
-    make_settings: MakeSettings, unused_tcp_port: int
+    make_settings: MakeSettings, refusing_tcp_port: int
 ) -> None:
-    url = f"postgresql://u:p@127.0.0.1:{unused_tcp_port}/vap"
+    url = f"postgresql://u:p@127.0.0.1:{refusing_tcp_port}/vap"
     async with opened(make_settings(url)) as (_, client):
         figures = await _scrape(client)
     assert figures["vap_database_up", _labels()] == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -25,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.main_process import started
 
 EXAMPLES = 12
+PATIENT_S = 60.0
 STREAM = "/api/v1/events"  # has no end: only its head is looked at
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -51,7 +53,7 @@ async def _fill(client: httpx.AsyncClient) -> None:
 
 
 def _operations(address: str) -> Iterator[tuple[str, Any]]:
-    document = httpx.get(f"{address}/openapi.json").json()
+    document = httpx.get(f"{address}/openapi.json", timeout=PATIENT_S).json()
     schema = schemathesis.openapi.from_dict(document)
     schema.config.update(base_url=address)
     for found in schema.get_all_operations():
@@ -96,25 +98,26 @@ def _call(operation: Any, mode: GenerationMode) -> None:
         suppress_health_check=list(HealthCheck),
     )
     def send(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS, timeout=20)
+        case.call_and_validate(checks=CHECKS, timeout=PATIENT_S)
 
     send()
 
 
 async def _stream(address: str) -> None:
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=PATIENT_S) as client:
         for last in ("", "0", "-1", "9" * 400, "x", "\u00e9", "1,2"):
             headers = {"Last-Event-ID": last.encode("latin-1")}
             async with client.stream("GET", STREAM, headers=headers) as answer:
                 assert answer.status_code < 500, last
 
 
+@pytest.mark.timeout(900)
 async def test_no_request_makes_the_server_fail_and_answers_are_as_described(
     tmp_path: Path,
 ) -> None:
     async with started(tmp_path, SPEECH_REQUESTS_PER_MINUTE="1000000") as running:
         address = running.address.rstrip("/")
-        async with httpx.AsyncClient(base_url=address) as client:
+        async with httpx.AsyncClient(base_url=address, timeout=PATIENT_S) as client:
             await _fill(client)
         failures = await asyncio.to_thread(_fuzz, address)
         assert not failures, "\n\n".join(f"{name}\n{words}" for name, words in failures.items())

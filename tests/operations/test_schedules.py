@@ -11,13 +11,13 @@ from sqlalchemy.exc import OperationalError
 
 from backend.operations import schedules as schedules_module
 from backend.operations.schedules import Repeated, Schedules
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 
 @asynccontextmanager
 async def _running(*repeated: Repeated) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(2 * WITHIN_S), asyncio.TaskGroup() as group:
         group.create_task(Schedules(repeated).run(stop))
         yield
         stop.set()

@@ -18,7 +18,7 @@ from backend.events.catalog import CameraChanged, CameraStateChanged
 from backend.events.outbox import Outbox
 from backend.operations import stream as sse
 from tests.operations.conftest import MakeSettings, opened, served
-from tests.waiting import until
+from tests.waiting import WITHIN_S, until
 
 EVENTS = "/api/v1/events"
 
@@ -45,7 +45,7 @@ async def _frames(answer: Response) -> AsyncIterator[dict[str, str]]:
 async def _until_frame(
     frames: AsyncIterator[dict[str, str]], is_it: Callable[[dict[str, str]], bool]
 ) -> dict[str, str]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         async for frame in frames:
             if is_it(frame):
                 return frame
@@ -150,7 +150,7 @@ async def test_a_stopping_server_ends_the_stream_in_order(make_settings: MakeSet
         frames = _frames(answer)
         await _until_frame(frames, bool)
         server.should_exit = True
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(WITHIN_S):  # it would be broken off later than that
             async for _ in frames:
                 pass  # it ends by itself: a broken-off answer would raise
         assert app.state.stopping.is_set()
@@ -179,6 +179,7 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_go_on(
         await asyncio.to_thread(deaf.connect, (address.hostname, address.port))
         deaf.sendall(f"GET {EVENTS} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         await until(lambda: app.state.events.listener_count == 1)
+        monkeypatch.setitem(sse.EventStreamResponse.__init__.__kwdefaults__, "send_within_s", 60.0)
         async with client.stream("GET", EVENTS) as answer:
             frames = _frames(answer)
             await until(lambda: app.state.events.listener_count == 2)
@@ -203,7 +204,7 @@ async def test_a_stream_ends_after_an_hour_so_that_who_may_read_is_asked_again(
     async with (
         served(make_settings()) as (_, client, _),
         client.stream("GET", EVENTS) as answer,
-        asyncio.timeout(5),
+        asyncio.timeout(WITHIN_S),
     ):
         assert await answer.aread()  # in order: a broken-off answer would raise
 
