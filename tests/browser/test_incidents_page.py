@@ -254,6 +254,7 @@ def test_incidents_are_filtered_by_text_and_category_and_a_reload_keeps_it(
     expect(cards(page)).to_have_count(3)
     text = page.get_by_role("searchbox", name="Text in the evidence")
     text.press_sequentially("CAR brakes")
+    expect(page).to_have_url(re.compile(r"text=CAR\+brakes"))
     expect(cards(page)).to_have_count(1)
     expect(cards(page)).to_contain_text("a car brakes before a person")
     page.reload()
