@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
+from backend.callbacks.configured import signer_of, targets_of
 from backend.callbacks.posting import Poster
 from backend.callbacks.routes import router as callbacks_router
 from backend.callbacks.sender import PLACES, CallbackSender
@@ -28,7 +29,7 @@ from backend.kernel.clock import SystemClock
 from backend.kernel.db import Database, configured_url, is_disconnect
 from backend.kernel.http import install_errors
 from backend.kernel.lifecycle import Supervisor
-from backend.kernel.net import UrlPolicy
+from backend.kernel.net import UrlPolicy, fetch_policy
 from backend.kernel.nudge import EVENTS, NudgeListener, Nudges
 from backend.media.ffmpeg import Ffmpeg, find_ffmpeg
 from backend.monitoring.analyses.breakers import Breakers
@@ -56,12 +57,7 @@ from backend.operations.routes import router as operations_router
 from backend.operations.schedules import Repeated, Schedules
 from backend.operations.ui import PageFiles
 from backend.operations.vitals import Vitals
-from backend.settings import (
-    CallbackSettings,
-    ServerSettings,
-    Settings,
-    SettingsError,
-)
+from backend.settings import CallbackSettings, ServerSettings, Settings
 from backend.speech.limits import RequestLimit
 from backend.speech.results import MlResults
 from backend.speech.routes import ML_RESULTS, MOST_CONTRACT_BYTES, PROCESS_VIDEO, UPLOADS
@@ -97,8 +93,12 @@ def create_app(
 
     `ffmpeg` is the one to use where it is known already; `address` is where this server is found
     on this machine, if not by its settings.
+
+    Raises:
+        SettingsError: a setting says what cannot be.
     """
     metrics = Metrics()
+    outgoing = _Outgoing.of(settings, address)
     app = FastAPI(
         title=openapi.TITLE,
         version=__version__,
@@ -109,7 +109,7 @@ def create_app(
         generate_unique_id_function=openapi.operation_id,
         responses=openapi.ERROR_ANSWERS,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-        lifespan=partial(_lifespan, settings, metrics, ffmpeg, address),
+        lifespan=partial(_lifespan, settings, metrics, ffmpeg, outgoing),
     )
     app.state.stopping = asyncio.Event()
     app.state.hang_up = lambda _client: None  # until a server says how
@@ -125,12 +125,28 @@ def create_app(
     return app
 
 
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """Whom this server calls, and from where it fetches."""
+
+    own_url: str
+    targets: CallbackTargets
+    signer: Signer
+    policy: UrlPolicy
+
+    @classmethod
+    def of(cls, settings: Settings, address: str | None) -> _Outgoing:
+        own_url = settings.server.main_url or address or _own_address(settings.server)
+        targets = targets_of(settings.callbacks, own_url=own_url)
+        return cls(own_url, targets, signer_of(settings.callbacks), fetch_policy(settings.fetch))
+
+
 @asynccontextmanager
 async def _lifespan(
     settings: Settings,
     metrics: Metrics,
     ffmpeg: Ffmpeg | None,
-    address: str | None,
+    outgoing: _Outgoing,
     app: FastAPI,
 ) -> AsyncIterator[None]:
     """Everything that lives as long as the process serves; stopped in reverse order."""
@@ -144,9 +160,7 @@ async def _lifespan(
         stack.callback(nudges.close)
         nudge = await stack.enter_async_context(NudgeListener(run_dir, EVENTS, "main"))
         outbox = Outbox(nudges)
-        own = settings.server.main_url or address or _own_address(settings.server)
-        targets = _targets(settings.callbacks, own)
-        callbacks = Callbacks(database, nudges, targets)
+        callbacks = Callbacks(database, nudges, outgoing.targets)
         results = MlResults(database)
         told = _job_callbacks(settings.callbacks, callbacks, results)
         queue = JobQueue(database, outbox, nudges, callbacks=told)
@@ -183,10 +197,10 @@ async def _lifespan(
         speech = SpeechService(
             database,
             queue,
-            UrlPolicy.of(settings.fetch.allowed_hosts, allow_http=settings.fetch.allow_http),
+            outgoing.policy,
             settings.speech,
             storage,
-            callback_url=f"{(settings.callbacks.backend_url or own).rstrip('/')}{ML_RESULTS}",
+            callback_url=_ml_results_url(settings.callbacks.backend_url or outgoing.own_url),
         )
         stream = EventStream(database, nudge)
         loop_delay = LoopDelay(metrics.loop_delay.observe)
@@ -228,11 +242,25 @@ async def _lifespan(
         )
         repeated = [
             Repeated("retention", settings.recording.retention_interval_s, retention.run),
-            *_housekeeping(settings, database, queue, workers),
-            *_forgetting(settings, incidents, reports, spending),
-            *_speech_housekeeping(settings, speech, results, callbacks),
+            *_housekeeping(settings, queue, workers, speech),
+            *_forgetting(
+                {
+                    "jobs": queue.delete_old,
+                    "workers": workers.delete_gone,
+                    "incidents": incidents.delete_old,
+                    "reports": reports.delete_old,
+                    "costs": spending.delete_old,
+                    "speech": speech.delete_old,
+                    "results": results.delete_old,
+                },
+                settings.worker.job_history_days,
+            ),
+            *_forgetting(
+                {"events": partial(delete_old_events, database), "callbacks": callbacks.delete_old},
+                settings.worker.event_history_days,
+            ),
         ]
-        sender = await _sender(stack, settings, database, targets)
+        sender = await _sender(stack, run_dir, database, outgoing)
         services = {
             "callbacks": sender.run,
             "loop-delay": loop_delay.run,
@@ -258,44 +286,23 @@ def _hand_to_routes(app: FastAPI, **parts: object) -> None:
 
 
 def _housekeeping(
-    settings: Settings, database: Database, queue: JobQueue, workers: WorkerRegistry
+    settings: Settings, queue: JobQueue, workers: WorkerRegistry, speech: SpeechService
 ) -> list[Repeated]:
-    worker = settings.worker
-    reap_s = max(1.0, worker.lease_seconds / 6)
-    events_s = worker.event_history_days * DAY_S
-    jobs_s = worker.job_history_days * DAY_S
-    forget_events = partial(delete_old_events, database, older_than_s=events_s)
+    reap_s = max(1.0, settings.worker.lease_seconds / 6)
     return [
         Repeated("reap-jobs", reap_s, queue.reap),
         Repeated("reap-workers", reap_s, workers.reap_silent),
-        Repeated("forget-events", HOUR_S, forget_events),
-        Repeated("forget-jobs", HOUR_S, partial(queue.delete_old, older_than_s=jobs_s)),
-        Repeated("forget-workers", HOUR_S, partial(workers.delete_gone, older_than_s=jobs_s)),
+        Repeated("tidy-speech", TIDY_S, speech.tidy),
     ]
 
 
 def _forgetting(
-    settings: Settings, incidents: IncidentService, reports: SceneReports, spending: Spending
+    rows: Mapping[str, Callable[..., Awaitable[object]]], days: float
 ) -> list[Repeated]:
-    """What was found is kept as long as the jobs that found it."""
-    age_s = settings.worker.job_history_days * DAY_S
+    """What was found is kept as long as the jobs that found it, what was told as long as events."""
     return [
-        Repeated("forget-incidents", HOUR_S, partial(incidents.delete_old, older_than_s=age_s)),
-        Repeated("forget-reports", HOUR_S, partial(reports.delete_old, older_than_s=age_s)),
-        Repeated("forget-costs", HOUR_S, partial(spending.delete_old, older_than_s=age_s)),
-    ]
-
-
-def _speech_housekeeping(
-    settings: Settings, speech: SpeechService, results: MlResults, callbacks: Callbacks
-) -> list[Repeated]:
-    age_s = settings.worker.job_history_days * DAY_S
-    told_s = settings.worker.event_history_days * DAY_S
-    return [
-        Repeated("tidy-speech", TIDY_S, speech.tidy),
-        Repeated("forget-speech", HOUR_S, partial(speech.delete_old, older_than_s=age_s)),
-        Repeated("forget-results", HOUR_S, partial(results.delete_old, older_than_s=age_s)),
-        Repeated("forget-callbacks", HOUR_S, partial(callbacks.delete_old, older_than_s=told_s)),
+        Repeated(f"forget-{name}", HOUR_S, partial(delete_old, older_than_s=days * DAY_S))
+        for name, delete_old in rows.items()
     ]
 
 
@@ -312,14 +319,8 @@ def _own_address(server: ServerSettings) -> str:
     return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
 
 
-def _targets(callbacks: CallbackSettings, own: str) -> CallbackTargets:
-    """Who may be called back: the backend, or this server, and whom the operator named."""
-    try:
-        named = [callbacks.analysis_url] if callbacks.analysis_url else []
-        hosts = [*callbacks.allowed_hosts, *(urlsplit(url).netloc for url in named)]
-        return CallbackTargets(callbacks.backend_url or own, hosts)
-    except ValueError as error:
-        raise SettingsError(f"BACKEND_URL, CALLBACK_ALLOWED_HOSTS: {error}") from error
+def _ml_results_url(backend_url: str) -> str:
+    return f"{backend_url.rstrip('/')}{ML_RESULTS}"
 
 
 def _job_callbacks(
@@ -331,19 +332,13 @@ def _job_callbacks(
 
 
 async def _sender(
-    stack: AsyncExitStack, settings: Settings, database: Database, targets: CallbackTargets
+    stack: AsyncExitStack, run_dir: Path, database: Database, outgoing: _Outgoing
 ) -> CallbackSender:
     """What sends callbacks, with its client and its ear."""
     poster = Poster(most_at_once=PLACES)
     stack.push_async_callback(poster.aclose)
-    nudge = await stack.enter_async_context(
-        NudgeListener(settings.storage.run_dir, CALLBACKS, "main")
-    )
-    secret = settings.callbacks.secret
-    try:
-        signer = Signer(secret.get_secret_value() if secret else None)
-    except ValueError as error:
-        raise SettingsError(f"CALLBACK_SECRET: {error}") from error
+    nudge = await stack.enter_async_context(NudgeListener(run_dir, CALLBACKS, "main"))
+    targets, signer = outgoing.targets, outgoing.signer
     return CallbackSender(database, nudge, targets=targets, signer=signer, poster=poster)
 
 

@@ -23,6 +23,7 @@ import uvloop
 
 from backend.analysis.environment import quiet_environment
 from backend.analysis.pool import CHILD_ARGV, AnalysisPool
+from backend.callbacks.configured import signer_of, targets_of
 from backend.callbacks.service import Callbacks
 from backend.callbacks.targets import CallbackTargets
 from backend.events.outbox import Outbox
@@ -34,10 +35,10 @@ from backend.jobs.service import JobQueue
 from backend.jobs.states import Priority
 from backend.jobs.workers import WorkerRegistry
 from backend.kernel.clock import SystemClock
-from backend.kernel.db import Database, configured_url, is_disconnect
+from backend.kernel.db import Database, configured_url, is_disconnect, reason_of
 from backend.kernel.errors import Unavailable
 from backend.kernel.logs import configure_logs
-from backend.kernel.net import UrlPolicy
+from backend.kernel.net import fetch_policy
 from backend.kernel.nudge import JOBS, NudgeListener, Nudges
 from backend.kernel.schema_version import SchemaMismatch, check_schema
 from backend.media.ffmpeg import Ffmpeg, find_ffmpeg
@@ -54,7 +55,7 @@ from backend.monitoring.analyses.trials import DRY_RUN_JOB, TEST_JOB
 from backend.monitoring.cameras.service import CameraService
 from backend.monitoring.incidents.service import IncidentService
 from backend.monitoring.recording.service import SCENE_JOB
-from backend.settings import Settings, SettingsError, load_settings
+from backend.settings import CallbackSettings, Settings, SettingsError, load_settings
 from backend.speech.handlers import SpeechDownloadHandler, SpeechHandler
 from backend.speech.service import SPEECH_JOB
 from backend.speech.states import error_code
@@ -85,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         kinds = _kinds(arguments.kinds)
         slots = _slots(arguments.slots, kinds, downloads=settings.speech.downloads_at_once)
         configured_url(settings.database, settings.storage)
+        _check_callbacks(settings.callbacks)
+        fetch_policy(settings.fetch)
     except (SettingsError, ValueError) as error:
         return _refuse(BAD_USAGE, str(error))
     configure_logs(settings.server.log_level, settings.server.log_format, program="worker")
@@ -108,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not is_disconnect(error):
             raise
-        return _refuse(NO_DATABASE, "the database cannot be reached")
+        return _refuse(NO_DATABASE, f"the database cannot be reached: {reason_of(error)}")
     return OK
 
 
@@ -198,7 +201,7 @@ def _speech_kinds(stack: AsyncExitStack, place: _Place) -> list[JobKind]:
     slots = place.slots_of(SPEECH)
     pool = AnalysisPool(slots, argv=_child(place.analyser), environment=environment)
     stack.push_async_callback(pool.aclose)
-    policy = UrlPolicy.of(settings.fetch.allowed_hosts, allow_http=settings.fetch.allow_http)
+    policy = fetch_policy(settings.fetch)
     analyser = "fake" if place.analyser == "fake" else "speech"
     listen = SpeechHandler(pool, place.database, speech, storage, place.folder, analyser=analyser)
     fetch = SpeechDownloadHandler(place.database, policy, speech, storage)
@@ -207,6 +210,12 @@ def _speech_kinds(stack: AsyncExitStack, place: _Place) -> list[JobKind]:
         JobKind(order, speech.timeout_s + MARGIN_S, listen),
         JobKind(SPEECH_DOWNLOAD, speech.timeout_s + MARGIN_S, fetch),
     ]
+
+
+def _check_callbacks(settings: CallbackSettings) -> None:
+    """Refuse what the main process would refuse; only that one sends."""
+    targets_of(settings, own_url="http://127.0.0.1")
+    signer_of(settings)
 
 
 def _stop_on_signals(hand_back: asyncio.Event) -> asyncio.Event:

@@ -132,6 +132,8 @@ def test_beyond_loopback_without_credentials_it_refuses_to_start(tmp_path: Path)
         ("WORKER_LEASE_SECONDS", "0", ["WORKER_LEASE_SECONDS"]),
         ("FFMPEG_BINARY", "/nonexistent/ffmpeg", ["FFMPEG_BINARY"]),
         ("DATA_DIR", "/proc/nowhere", ["DATA_DIR"]),
+        ("BACKEND_URL", "backend:9000", ["BACKEND_URL", "http://"]),
+        ("MODEL_PRICES", "hunter22", ["MODEL_PRICES", "JSON"]),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(

@@ -39,6 +39,7 @@ from backend.kernel.names import (
     Resolver,
     literal_address,
 )
+from backend.settings import FetchSettings, SettingsError
 
 IPNetwork = IPv4Network | IPv6Network
 
@@ -92,7 +93,7 @@ _LOOPBACK_NAMES: Final = re.compile(
     r"(?:.+\.)?(?:localhost|localdomain|localhost[46]|localhost[46]?\.localdomain[46]?)"
     r"|ip6-(?:localhost|loopback)"
 )
-_METADATA_NAMES: Final = frozenset(
+METADATA_NAMES: Final = frozenset(
     {"metadata", "instance-data", "metadata.google.internal", "metadata.goog"}
 )
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
@@ -141,6 +142,18 @@ class UrlPolicy:
         return cls(allow_http, frozenset(names), tuple(networks))
 
 
+def fetch_policy(settings: FetchSettings) -> UrlPolicy:
+    """What the operator's settings allow.
+
+    Raises:
+        SettingsError: an entry of the list is neither a name nor a network.
+    """
+    try:
+        return UrlPolicy.of(settings.allowed_hosts, allow_http=settings.allow_http)
+    except ValueError as error:
+        raise SettingsError(f"URL_ALLOWED_HOSTS: {error}") from error
+
+
 def check_url(url: str, policy: UrlPolicy) -> None:
     """Refuse a URL for what stands in it; its name is looked up and checked at each connect.
 
@@ -174,6 +187,15 @@ def is_allowed_address(address: IPAddress, policy: UrlPolicy) -> bool:
     network listed, and the IPv4 address allowed.
     """
     return _is_allowed(address, policy, is_listed_name=False)
+
+
+def is_hidden_address(address: IPAddress) -> bool:
+    """Whether it is link-local, metadata, multicast or broadcast, or an IPv6 one that carries such.
+
+    Nothing that an operator would name is there, private networks being none of these.
+    """
+    forms = (address, _inner(address))
+    return any(form in network for form in forms if form is not None for network in _HIDDEN)
 
 
 def guarded_client(
@@ -233,7 +255,7 @@ def _check_host(host: str, policy: UrlPolicy) -> None:
     if name in policy.allowed_hosts:
         return
     is_loopback = _LOOPBACK_NAMES.fullmatch(name) is not None
-    if name in _METADATA_NAMES or (
+    if name in METADATA_NAMES or (
         is_loopback and not any(is_allowed_address(address, policy) for address in _LOOPBACK)
     ):
         raise UrlRefused("The host in the URL is not one that is fetched from.")

@@ -133,7 +133,10 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, and say so."""
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # after the log has said why; its code means something else here
+            raise SystemExit(1) from None
         if self.started and not self.should_exit:
             self._on_serving()
 

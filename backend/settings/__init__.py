@@ -7,6 +7,7 @@ checked against it.
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -104,4 +105,6 @@ def _load_group(group: type[_Group]) -> _Group:
         name = str(first["loc"][0]) if first["loc"] else group.__name__
         raise SettingsError(f"{name}: {first['msg']}") from None
     except UnreadableSetting as error:  # JSON that is none; the message names the field
-        raise SettingsError(f"a setting cannot be read: {error}") from None
+        field = re.search(r'field "(\w+)"', str(error))
+        named = group.model_fields[field[1]].alias if field else None
+        raise SettingsError(f"{named or group.__name__}: no valid JSON") from None

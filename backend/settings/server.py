@@ -67,8 +67,8 @@ class ServerSettings(Group):
     main_url: str | None = Field(
         None,
         alias="MAIN_URL",
-        description="Where workers on other machines find the main process"
-        " (default: http://VAP_HOST:VAP_PORT).",
+        description="Where this server is found by its own callbacks, and by workers on other"
+        " machines, which do not need it yet (default: http://VAP_HOST:VAP_PORT).",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", alias="LOG_LEVEL", description="Least severe log line that is written."
