@@ -148,7 +148,9 @@ class Gate:
         address = self.client_address(request)
         if address is None:
             return None
-        if address.is_loopback and (_is_forwarded(request) or not _is_from_here(request)):
+        if _is_forwarded(request) and (address.is_loopback or not self._from_proxy(request)):
+            return None  # a proxy that is not trusted may bring anybody
+        if address.is_loopback and not _is_from_here(request):
             return None
         allowed = self._settings.service_allowed_hosts
         is_itself = address == self._settings.own_address and not _is_forwarded(request)

@@ -164,6 +164,8 @@ TABLE = [
          {"X-Forwarded-For": f"{LAN}, 198.51.100.9"}),
     Sent("an allowed host pretended without a proxy", SERVICES, None, "198.51.100.9",
          {"X-Forwarded-For": LAN}),
+    Sent("anybody, brought by an allowed host that is no trusted proxy", SERVICES, None, LAN,
+         {"X-Forwarded-For": "198.51.100.9"}),
     Sent("rubbish behind the proxy", SERVICES, None, PROXY, {"X-Forwarded-For": "rubbish"}),
 ]  # fmt: skip
 
