@@ -14,31 +14,19 @@ import asyncio
 import re
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from backend.kernel.errors import InvalidInput
 from backend.kernel.names import FOR_OPERATOR
+from backend.kernel.net import METADATA_NAMES, is_hidden_address
 from backend.kernel.redact import MASK
 from backend.monitoring.demo import DEMO_SCENE, DEMO_SCHEME
 
 NETWORK_SCHEMES: Final = frozenset({"rtsp", "rtsps", "http", "https"})
 
-REFUSED_NETWORKS: Final = tuple(
-    ip_network(network)
-    for network in (
-        "169.254.0.0/16",  # link-local, and the metadata of most clouds
-        "fe80::/10",  # link-local
-        "fd00:ec2::/32",  # metadata and time of AWS
-        "100.100.100.200/32",  # metadata of Alibaba
-        "192.0.0.192/32",  # metadata of Oracle
-        "224.0.0.0/4",  # multicast: no camera is asked there over TCP
-        "ff00::/8",
-    )
-)
-_NAT64: Final = ip_network("64:ff9b::/96")
 _HOST = re.compile(r"[A-Za-z0-9._\-:%]+", re.ASCII)
 _MASKED_PARAMETER = re.compile(r"(?P<name>[\w\-]+)=" + re.escape(MASK))
 
@@ -51,7 +39,8 @@ def check_source(source: str, *, media_dirs: Sequence[Path]) -> None:
     """
     scheme = _scheme(source)
     if scheme in NETWORK_SCHEMES:
-        if is_refused_address(_host(_split(source))):
+        host = _host(_split(source))
+        if is_refused_address(host) or host.lower() in METADATA_NAMES:
             raise _refused("Link-local, metadata and multicast addresses are no cameras.")
     elif scheme == "file":
         _inside_media_dirs(_file_path(source), media_dirs)
@@ -81,10 +70,7 @@ async def open_source(source: str, *, media_dirs: Sequence[Path]) -> str:
 def is_refused_address(host: str) -> bool:
     """Whether a literal address, in any spelling, is one that no camera has; False for names."""
     address = _literal(host)
-    return address is not None and any(
-        form.is_unspecified or any(form in network for network in REFUSED_NETWORKS)
-        for form in _meanings(address)
-    )
+    return address is not None and is_hidden_address(address)
 
 
 def restore_credentials(sent: str, stored: str | None) -> str:
@@ -206,17 +192,6 @@ def _literal(host: str) -> IPv4Address | IPv6Address | None:
         return IPv4Address(socket.inet_aton(host))  # 2852039166, 0xa9fea9fe, 169.254.43518
     except OSError:
         return None
-
-
-def _meanings(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
-    """The address, and the IPv4 address that an IPv6 one carries inside."""
-    if isinstance(address, IPv4Address):
-        return [address]
-    bits = int(address)
-    inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and (address in _NAT64 or bits >> 32 == 0):
-        inner = IPv4Address(bits & 0xFFFFFFFF)
-    return [address] if inner is None else [address, inner]
 
 
 async def _resolve(host: str) -> Sequence[str]:
