@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased, defer
 from backend.callbacks.schemas import CallbackFilter, DueCallback
 from backend.callbacks.states import CALLBACK, CallbackKind, CallbackState
 from backend.callbacks.tables import CallbackPieceRow, CallbackRow
-from backend.kernel.db import changed_rows, utc_after, utc_now
+from backend.kernel.db import changed_rows, select_old_ids, utc_after, utc_now
 
 _DUE = tuple(getattr(CallbackRow, field.name) for field in fields(DueCallback))
 _PENDING = CallbackRow.state == CallbackState.PENDING
@@ -186,14 +186,9 @@ async def select_first_expiry(session: AsyncSession) -> tuple[datetime | None, d
 
 async def delete_old(session: AsyncSession, older_than_s: float, limit: int) -> int:
     """Forget callbacks of long ago that are not to be sent any more; how many."""
-    ids = (
-        await session.scalars(
-            select(CallbackRow.id)
-            .where(CallbackRow.created_at < utc_after(-older_than_s), ~_PENDING)
-            .order_by(CallbackRow.created_at)
-            .limit(limit)
-        )
-    ).all()
+    ids = await select_old_ids(
+        session, CallbackRow.id, CallbackRow.created_at, older_than_s, limit, ~_PENDING
+    )
     if ids:
         piece = CallbackPieceRow
         await session.execute(delete(piece).where(piece.callback_id.in_(ids)))

@@ -203,13 +203,9 @@ class Callbacks:
 
     async def delete_old(self, *, older_than_s: float) -> int:
         """Forget callbacks of long ago, in small transactions; says how many. Unsent ones stay."""
-        total = 0
-        while True:
-            async with self._database.write() as session:
-                removed = await queries.delete_old(session, older_than_s, CLEANUP_BATCH)
-            total += removed
-            if removed < CLEANUP_BATCH:
-                return total
+        return await self._database.delete_old(
+            queries.delete_old, older_than_s, batch=CLEANUP_BATCH
+        )
 
     def _notify(self) -> None:
         self._nudges.send(CALLBACKS)

@@ -40,12 +40,4 @@ class Outbox:
 
 async def delete_old_events(database: Database, *, older_than_s: float) -> int:
     """Remove events past their time, in small transactions; says how many."""
-    removed = 0
-    while True:
-        async with database.write() as session:
-            ids = await queries.select_old_ids(session, older_than_s, CLEANUP_BATCH)
-            if ids:
-                await queries.delete_ids(session, ids)
-        removed += len(ids)
-        if len(ids) < CLEANUP_BATCH:
-            return removed
+    return await database.delete_old(queries.delete_old, older_than_s, batch=CLEANUP_BATCH)

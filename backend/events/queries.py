@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.events.tables import EventRow
-from backend.kernel.db import utc_after, utc_now
+from backend.kernel.db import select_old_ids, utc_now
 
 
 async def select_last_id(session: AsyncSession) -> int:
@@ -57,17 +57,9 @@ async def select_overlap_start(
     return (await session.scalar(lowest)) or event_id
 
 
-async def select_old_ids(session: AsyncSession, older_than_s: float, limit: int) -> list[int]:
-    """Ids of events past their time, oldest first."""
-    statement = (
-        select(EventRow.id)
-        .where(EventRow.created_at < utc_after(-older_than_s))
-        .order_by(EventRow.id)
-        .limit(limit)
-    )
-    return list((await session.scalars(statement)).all())
-
-
-async def delete_ids(session: AsyncSession, ids: Sequence[int]) -> None:
-    """Remove these events."""
-    await session.execute(delete(EventRow).where(EventRow.id.in_(ids)))
+async def delete_old(session: AsyncSession, older_than_s: float, limit: int) -> int:
+    """Remove events past their time; how many."""
+    ids = await select_old_ids(session, EventRow.id, EventRow.created_at, older_than_s, limit)
+    if ids:
+        await session.execute(delete(EventRow).where(EventRow.id.in_(ids)))
+    return len(ids)

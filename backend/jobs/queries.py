@@ -28,7 +28,7 @@ from sqlalchemy.orm import defer
 
 from backend.jobs.states import JOB, JobStatus, Priority, WorkerState
 from backend.jobs.tables import JobPartRow, JobRow, WorkerRow
-from backend.kernel.db import changed_rows, utc_after, utc_now
+from backend.kernel.db import changed_rows, select_old_ids, utc_after, utc_now
 
 _WITHOUT_RESULT = (defer(JobRow.analysis_result), defer(JobRow.payload))  # they can be long
 _JOBS = cast(Table, JobRow.__table__)  # the hot statements do without the ORM: half the CPU time
@@ -318,14 +318,7 @@ async def select_oldest_pending(session: AsyncSession) -> tuple[datetime | None,
 
 async def delete_finished(session: AsyncSession, older_than_s: float, limit: int) -> int:
     """Remove jobs that ended long ago; how many."""
-    ids = (
-        await session.scalars(
-            select(JobRow.id)
-            .where(JobRow.completed_at < utc_after(-older_than_s))
-            .order_by(JobRow.completed_at)
-            .limit(limit)
-        )
-    ).all()
+    ids = await select_old_ids(session, JobRow.id, JobRow.completed_at, older_than_s, limit)
     if ids:
         await session.execute(delete(JobRow).where(JobRow.id.in_(ids)))
         await delete_parts(session, ids)

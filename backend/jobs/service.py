@@ -272,13 +272,9 @@ class JobQueue(JobReader):
 
     async def delete_old(self, *, older_than_s: float) -> int:
         """Forget jobs that ended long ago, in small transactions; says how many."""
-        total = 0
-        while True:
-            async with self._database.write() as session:
-                removed = await queries.delete_finished(session, older_than_s, CLEANUP_BATCH)
-            total += removed
-            if removed < CLEANUP_BATCH:
-                return total
+        return await self._database.delete_old(
+            queries.delete_finished, older_than_s, batch=CLEANUP_BATCH
+        )
 
     async def _take_over(self, row: JobRow) -> bool:
         async def work(session: AsyncSession) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ import structlog
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     CursorResult,
     DateTime,
     Dialect,
@@ -33,6 +34,7 @@ from sqlalchemy import (
     UpdateBase,
     event,
     make_url,
+    select,
     text,
 )
 from sqlalchemy.dialects import mysql
@@ -41,7 +43,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 from sqlalchemy.sql.expression import FunctionElement
 
 from backend.kernel.packets import WANTED_BYTES, refuse_long_statements
@@ -245,6 +247,25 @@ class Database:
                 await asyncio.sleep(RETRY.delay_s(failures))
         raise AssertionError("unreachable")
 
+    async def delete_old(
+        self,
+        delete: Callable[[AsyncSession, float, int], Awaitable[int]],
+        older_than_s: float,
+        *,
+        batch: int,
+    ) -> int:
+        """Run `delete(session, older_than_s, batch)` in small transactions until all are gone.
+
+        Returns how many rows went.
+        """
+        total = 0
+        while True:
+            async with self.write() as session:
+                removed = await delete(session, older_than_s, batch)
+            total += removed
+            if removed < batch:
+                return total
+
     async def warn_of_short_statements(self) -> None:
         """Say in the log when the server's `max_allowed_packet` leaves long results outside."""
         if self.dialect != "mysql":
@@ -262,6 +283,19 @@ class Database:
     async def close(self) -> None:
         """Close every connection (aiomysql complains at exit otherwise)."""
         await self.engine.dispose()
+
+
+async def select_old_ids(
+    session: AsyncSession,
+    ids: InstrumentedAttribute[int],
+    at: InstrumentedAttribute[Any],
+    older_than_s: float,
+    limit: int,
+    *also: ColumnElement[bool],
+) -> Sequence[int]:
+    """Ids of rows whose time `at` is long past, oldest first."""
+    old = select(ids).where(at < utc_after(-older_than_s), *also).order_by(at).limit(limit)
+    return (await session.scalars(old)).all()
 
 
 def after_commit(session: AsyncSession, call: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.kernel.db import changed_rows, utc_after, utc_now
+from backend.kernel.db import changed_rows, select_old_ids, utc_after, utc_now
 from backend.monitoring.analyses.schemas import Spent
 from backend.monitoring.analyses.tables import (
     ModelBreakerRow,
@@ -59,14 +59,9 @@ async def select_scores(
 
 async def delete_old_reports(session: AsyncSession, older_than_s: float, limit: int) -> int:
     """Forget reports of long ago; how many."""
-    ids = (
-        await session.scalars(
-            select(SceneReportRow.id)
-            .where(SceneReportRow.segment_start < utc_after(-older_than_s))
-            .order_by(SceneReportRow.segment_start)
-            .limit(limit)
-        )
-    ).all()
+    ids = await select_old_ids(
+        session, SceneReportRow.id, SceneReportRow.segment_start, older_than_s, limit
+    )
     if ids:
         await session.execute(delete(SceneReportRow).where(SceneReportRow.id.in_(ids)))
     return len(ids)

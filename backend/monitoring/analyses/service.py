@@ -166,13 +166,9 @@ class SceneReports:
 
     async def delete_old(self, *, older_than_s: float) -> int:
         """Forget reports of long ago, in small transactions; says how many."""
-        total = 0
-        while True:
-            async with self._database.write() as session:
-                removed = await queries.delete_old_reports(session, older_than_s, CLEANUP_BATCH)
-            total += removed
-            if removed < CLEANUP_BATCH:
-                return total
+        return await self._database.delete_old(
+            queries.delete_old_reports, older_than_s, batch=CLEANUP_BATCH
+        )
 
     async def _with_text(
         self, text: str, since: datetime, until: datetime, camera_id: str | None

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.kernel.db import changed_rows, utc_after
+from backend.kernel.db import changed_rows, select_old_ids
 from backend.monitoring.incidents.schemas import IncidentFilter
 from backend.monitoring.incidents.tables import IncidentRow
 
@@ -90,14 +90,7 @@ async def delete_of_job(session: AsyncSession, job_id: int) -> None:
 
 async def delete_old(session: AsyncSession, older_than_s: float, limit: int) -> int:
     """Forget incidents of long ago; how many."""
-    ids = (
-        await session.scalars(
-            select(IncidentRow.id)
-            .where(IncidentRow.starts_at < utc_after(-older_than_s))
-            .order_by(IncidentRow.starts_at)
-            .limit(limit)
-        )
-    ).all()
+    ids = await select_old_ids(session, IncidentRow.id, IncidentRow.starts_at, older_than_s, limit)
     if ids:
         await session.execute(delete(IncidentRow).where(IncidentRow.id.in_(ids)))
     return len(ids)

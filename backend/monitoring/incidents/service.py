@@ -181,13 +181,9 @@ class IncidentService:
 
     async def delete_old(self, *, older_than_s: float) -> int:
         """Forget incidents of long ago, in small transactions; says how many."""
-        total = 0
-        while True:
-            async with self._database.write() as session:
-                removed = await queries.delete_old(session, older_than_s, CLEANUP_BATCH)
-            total += removed
-            if removed < CLEANUP_BATCH:
-                return total
+        return await self._database.delete_old(
+            queries.delete_old, older_than_s, batch=CLEANUP_BATCH
+        )
 
     def _snapshot(self, row: IncidentRow) -> Path:
         return snapshot_path(self._data_dir / row.video_path, row.position)
