@@ -54,12 +54,14 @@ class NudgeListener(asyncio.DatagramProtocol):
             lambda: self, local_addr=("127.0.0.1", 0)
         )
         port = self._transport.get_extra_info("sockname")[1]
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(str(port))
+        with suppress(OSError):  # a full disk: then nobody nudges, and whoever listens polls
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write_text(str(port))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop listening."""
-        self._file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.unlink()
         if self._transport is not None:
             self._transport.close()

@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -60,9 +60,9 @@ def hold_lock(run_dir: Path) -> Iterator[None]:
             raise AnotherMainProcess(
                 f"another main process (pid {holder}) works in DATA_DIR {run_dir.parent}"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # a full disk, which this process is to free; the lock holds
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield
 
 

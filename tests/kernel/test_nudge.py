@@ -55,3 +55,11 @@ async def test_a_listener_takes_its_note_away(nudges: Nudges, tmp_path: Path) ->
     async with NudgeListener(tmp_path / "run", "jobs", "one"):
         assert list((tmp_path / "run" / "nudge").iterdir())
     assert not list((tmp_path / "run" / "nudge").iterdir())
+
+
+async def test_where_no_note_can_be_written_it_listens_unasked(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text(
+        "a file where the folder should be: a write fails, as on a full disk"
+    )
+    async with NudgeListener(tmp_path / "run", "jobs", "one") as listener:
+        assert not listener.woken.is_set()
