@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not is_disconnect(error):
             raise
-        return _refuse(NO_DATABASE, f"the database cannot be reached: {reason_of(error)}")
+        return _refuse(NO_DATABASE, f"the database cannot be used: {reason_of(error)}")
     except KeyboardInterrupt:
         return INTERRUPTED
     return OK

@@ -104,14 +104,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         uvloop.run(_run(settings, identity, analyser=arguments.analyser))
     except SchemaMismatch as error:
         return _refuse(WRONG_SCHEMA, error.message)
-    except Unavailable as error:
-        return _refuse(BAD_USAGE, error.message)
+    except (SettingsError, Unavailable) as error:
+        return _refuse(BAD_USAGE, str(error))
     except NameTaken:
         return _refuse(NAME_TAKEN, f"another worker named {identity.name} has been started")
     except Exception as error:
         if not is_disconnect(error):
             raise
-        return _refuse(NO_DATABASE, f"the database cannot be reached: {reason_of(error)}")
+        return _refuse(NO_DATABASE, f"the database cannot be used: {reason_of(error)}")
     return OK
 
 

@@ -66,7 +66,10 @@ ASYNC_DRIVERS = {
 # the transaction and the savepoint with it
 RETRIED_MYSQL = {1205, 1213, 1020, 1305}
 RETRIED_POSTGRES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
-AWAY_POSTGRES = ("08", "57P", "53300")  # no connection, shutting down or starting up, all taken
+# no connection, shutting down or starting up, all taken, not let in, no such database
+AWAY_POSTGRES = ("08", "57P", "53300", "28", "3D000")
+UNSTORABLE_POSTGRES = ("22021", "22P05")  # text with a NUL in it
+UNREADABLE_SQLITE = {11, 26}  # the file is damaged, or is no database
 FILE_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 RETRY = Backoff(first_s=0.05, max_s=1.0)
 TRIES = 5
@@ -332,7 +335,7 @@ def is_transient(error: DBAPIError) -> bool:
 
 
 def is_disconnect(error: BaseException) -> bool:
-    """Whether the database could not be reached: down, restarting, or the connection broke."""
+    """Whether the database could not be used: down, restarting, the connection broke, damaged."""
     if isinstance(error, OSError):
         # drivers pass on what the network said; a file that cannot be used is another matter
         return error.filename is None and error.errno not in FILE_TROUBLE
@@ -345,7 +348,14 @@ def is_disconnect(error: BaseException) -> bool:
         error.connection_invalidated
         or isinstance(error, OperationalError)
         or sqlstate.startswith(AWAY_POSTGRES)
+        or getattr(error.orig, "sqlite_errorcode", None) in UNREADABLE_SQLITE
     )
+
+
+def is_unstorable_text(error: BaseException) -> bool:
+    """Whether the database takes no text such as this: PostgreSQL has no NUL."""
+    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return sqlstate in UNSTORABLE_POSTGRES
 
 
 def reason_of(error: BaseException) -> str:
@@ -373,7 +383,11 @@ def _engine(url: URL, pool_size: int) -> AsyncEngine:
 
 def _sqlite_engine(url: URL) -> AsyncEngine:
     if url.database not in {None, "", ":memory:"}:
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(str(url.database)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"DATA_DIR: cannot write {folder}: {error.strerror}") from error
     engine = create_async_engine(url, connect_args={"timeout": 10.0})
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.kernel.db import is_disconnect, reason_of
+from backend.kernel.db import is_disconnect, is_unstorable_text, reason_of
 from backend.kernel.errors import (
     Conflict,
     Forbidden,
@@ -211,6 +211,8 @@ class _Unforeseen:
 
 
 def _answer_unforeseen(scope: Scope, error: Exception) -> JSONResponse:
+    if is_unstorable_text(error):
+        return _answer(400, "invalid_input", "a text holds a character that is not stored", None)
     if is_disconnect(error):
         log.warning(
             "database unreachable",

@@ -27,6 +27,7 @@ from backend.kernel.db import (
     utc_after,
     utc_now,
 )
+from backend.settings import SettingsError
 
 EARLIEST, LATEST = datetime(1990, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001  zones are drawn
 ON_SERVERS = pytest.mark.parametrize("database", ["mysql", "postgresql"], indirect=True)
@@ -315,5 +316,24 @@ def test_a_postgresql_that_is_starting_up_is_away_and_a_wrong_statement_is_not()
         def __init__(self, sqlstate: str) -> None:
             self.sqlstate = sqlstate
 
-    for sqlstate, is_away in {"57P03": True, "57P01": True, "53300": True, "42703": False}.items():
-        assert is_disconnect(DBAPIError("SELECT 1", {}, Refusal(sqlstate))) is is_away
+    not_away, away = ("42703", "22021"), ("57P03", "57P01", "53300", "28P01", "28000", "3D000")
+    for sqlstate in (*away, *not_away):
+        assert is_disconnect(DBAPIError("SELECT 1", {}, Refusal(sqlstate))) is (sqlstate in away)
+
+
+async def test_an_embedded_database_that_is_damaged_is_away_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "vap.sqlite3").write_bytes(b"rubbish " * 1000)
+    database = Database(database_url(None, data_dir=tmp_path))
+    with pytest.raises(DBAPIError) as caught:
+        await _scalar(database, utc_now())
+    assert is_disconnect(caught.value)
+    assert reason_of(caught.value) == "file is not a database"
+    await database.close()
+
+
+def test_an_embedded_database_where_no_folder_can_be_made_is_a_wrong_setting(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(SettingsError, match=r"^DATA_DIR: cannot write"):
+        Database(database_url(None, data_dir=tmp_path / "data"))

@@ -155,3 +155,18 @@ async def test_house_rules_cannot_be_null(client: httpx.AsyncClient, house: Hous
     await house.add_camera("yard")
     answer = await client.patch(f"{CAMERAS}/yard", json={"house_rules": None})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_input")
+
+
+async def test_a_text_that_the_database_does_not_take_is_refused_in_words(
+    any_house: House,
+) -> None:
+    transport = httpx.ASGITransport(app=any_house.app(), client=("127.0.0.1", 50000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        new = {"name": "a\0b", "source": "file:later.mp4"}
+        created = await client.post("/api/v1/cameras", json=new)
+        found = await client.get("/api/v1/cameras/a%00b")
+    if any_house.database.dialect == "postgresql":
+        assert (created.status_code, found.status_code) == (400, 400)
+        assert created.json()["error"]["message"] == "a text holds a character that is not stored"
+    else:
+        assert (created.status_code, found.status_code) == (201, 404)
