@@ -59,7 +59,10 @@ _PATTERNS: Final[tuple[tuple[StreamFault, re.Pattern[str]], ...]] = tuple(
         (StreamFault.NOT_FOUND, _HTTP_CODE + r"(?:404|410|454)|404 (?:Stream )?Not Found"),
         (
             StreamFault.TLS,
-            r"SSL routines|certificate|(?:TLS|SSL) handshake|handshake fail|gnutls|mbedtls",
+            (
+                r"SSL routines|certificate|(?:TLS|SSL) handshake|handshake fail"
+                r"|unexpected TLS packet|gnutls|mbedtls"
+            ),
         ),
         (
             StreamFault.UNREACHABLE,

@@ -41,6 +41,7 @@ def _problems(signs: VitalSigns, loop_delay: LoopDelay) -> list[str]:
         "no_workers": signs.database is not None
         and signs.database.workers_alive == 0
         and signs.database.queue.pending > 0,
+        "cameras_failed": signs.database is not None and bool(signs.database.cameras.get("failed")),
         "event_loop_held": loop_delay.max_s > HELD_S,
     }
     return [name for name, is_so in found.items() if is_so]

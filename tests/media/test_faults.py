@@ -21,6 +21,7 @@ SAID = [
     ("[in#0] [error] Error opening input: No such file or directory", "not_found"),
     ("[tls @ 0x1] [error] error:0A000086:SSL routines::certificate verify failed", "tls"),
     ("[tls @ 0x1] Peer certificate failed verification", "tls"),
+    ("[tls @ 0x1] An unexpected TLS packet was received.", "tls"),
     ("[in#0 @ 0x1] [warning] Failed reading RTSP data: Connection timed out", "timeout"),
     ("[tls @ 0x1] [error] IO error: Connection timed out", "timeout"),
     ("[in#0] [error] Error opening input: Invalid data found when processing input", "no_video"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from httpx import AsyncClient
 from sqlalchemy.exc import OperationalError
 
 from backend.jobs.schemas import NewJob
+from backend.monitoring.cameras.schemas import CameraCreate
+from backend.monitoring.cameras.states import CameraState
 from backend.operations import health, vitals
 from backend.version import __version__
 from tests.operations.conftest import MakeSettings, always_fresh, opened
@@ -64,6 +67,23 @@ async def test_waiting_jobs_that_no_worker_takes_are_a_problem(
         body = (await client.get("/health")).json()
         assert body["workers_alive"] == 1
         assert body["status"] == "ok"
+
+
+async def test_a_camera_that_failed_is_a_problem_until_it_does_something_else(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always_fresh(monkeypatch)
+    async with opened(make_settings()) as (app, client):
+        cameras = app.state.cameras
+        await cameras.create(CameraCreate(id="gate", name="Gate", source="file:later.mp4"))
+        since = datetime(2026, 1, 1, tzinfo=UTC)
+        for state, problems in (
+            (CameraState.RECONNECTING, []),
+            (CameraState.FAILED, ["cameras_failed"]),
+            (CameraState.LIVE, []),
+        ):
+            await cameras.note_state("gate", state, "a reason", since)
+            assert (await client.get("/health")).json()["problems"] == problems
 
 
 async def test_a_nearly_full_disk_is_a_problem(
