@@ -235,6 +235,12 @@ def test_a_job_plays_its_archive_from_the_incident(page: Page, site: Site, archi
     assert page.evaluate("document.querySelector('video').currentTime") < 6
 
 
+def test_a_job_number_that_is_none_says_so(page: Page, site: Site) -> None:
+    for number in ("none", "987654"):
+        page.goto(site.address(f"/ui/jobs/{number}"))
+        expect(page.get_by_text("There is no such job")).to_be_visible()
+
+
 def test_an_archive_that_could_not_be_had_plays_when_it_is_asked_for_again(
     page: Page, site: Site, archive: Any
 ) -> None:

@@ -32,12 +32,13 @@ export async function unwrap<T>(asked: Promise<Answer<T>>): Promise<T> {
     throw new ApiError(0, "unreachable", "The server cannot be reached.");
   }
   if (answer.response.ok) return answer.data as T;
-  const said = (answer.error as { error?: { code?: string; message?: string } } | undefined)?.error;
-  throw new ApiError(
-    answer.response.status,
-    said?.code ?? "http_error",
-    said?.message ?? `The server answered ${answer.response.status}.`,
-  );
+  throw refusal(answer.response.status, answer.error);
+}
+
+/** What went wrong as the server said it, if it did. */
+export function refusal(status: number, body: unknown): ApiError {
+  const said = (body as { error?: { code?: string; message?: string } } | null | undefined)?.error;
+  return new ApiError(status, said?.code ?? "http_error", said?.message ?? `The server answered ${status}.`);
 }
 
 /** Without what is undefined: a query has a field or has it not. */

@@ -1,7 +1,7 @@
 /** Jobs and workers: keys, queries, mutations. */
 import { keepPreviousData, queryOptions, skipToken } from "@tanstack/react-query";
 
-import { api, type Schemas, unwrap } from "./client";
+import { api, given, type Schemas, unwrap } from "./client";
 
 export type Job = Schemas["JobSummary"];
 export type JobDetail = Schemas["JobDetail"];
@@ -24,15 +24,7 @@ export const jobKeys = {
 export const jobsQuery = (filter: JobFilter) =>
   queryOptions({
     queryKey: [...jobKeys.all, "list", filter],
-    queryFn: () => {
-      const query = {
-        limit: 50,
-        ...(filter.status ? { status: [filter.status] } : {}),
-        ...(filter.camera_id ? { camera_id: filter.camera_id } : {}),
-        ...(filter.cursor ? { cursor: filter.cursor } : {}),
-      };
-      return unwrap(api.GET("/api/v1/jobs", { params: { query } }));
-    },
+    queryFn: () => unwrap(api.GET("/api/v1/jobs", { params: { query: given({ ...filter, status: filter.status && [filter.status], limit: 50 }) } })),
     refetchInterval: 15_000,
     placeholderData: keepPreviousData,
   });

@@ -44,3 +44,7 @@ test("what befalls a job renews the speech jobs, and its end what was called bac
   expect(staleAfter("job.completed", {})).toContainEqual(callbackKeys.all);
   expect(staleAfter("job.started", {})).not.toContainEqual(callbackKeys.all);
 });
+
+test("a job that is called off tells its receiver so, and may have cost something", () => {
+  expect(staleAfter("job.cancelled", {})).toEqual(expect.arrayContaining([callbackKeys.all, sceneKeys.all]));
+});

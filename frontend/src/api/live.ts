@@ -18,7 +18,7 @@ const TYPES = [
   "job.queued", "job.started", "job.progress", "job.completed", "job.failed", "job.cancelled", "worker.changed",
   "incident.found", "incident.reviewed",
 ];
-const ENDS = ["job.completed", "job.failed"];
+const ENDS = ["job.completed", "job.failed", "job.cancelled"];
 
 export interface Payload {
   camera_id?: string | null;
@@ -33,7 +33,7 @@ export function staleAfter(type: string, { camera_id }: Payload): (readonly unkn
   const recordings = camera_id ? [cameraKeys.segments(camera_id), cameraKeys.gaps(camera_id)] : [];
   if (type.startsWith("camera.")) return [cameraKeys.all, sceneKeys.backends, operationKeys.health, ...recordings];
   if (type.startsWith("job.")) {
-    // reports and costs come with a job's end, failed ones have cost something too
+    // reports and costs come with a job's end; one without a result may have cost something too
     const ended = ENDS.includes(type) ? [sceneKeys.all, callbackKeys.all] : [];
     return [jobKeys.all, jobKeys.workers, operationKeys.health, speechKeys.all, ...ended, ...recordings];
   }

@@ -1,7 +1,7 @@
 /** Speech jobs and their transcripts: keys, queries, a video by its address or as an upload. */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 
-import { api, ApiError, given, type Schemas, unwrap } from "./client";
+import { api, ApiError, given, refusal, type Schemas, unwrap } from "./client";
 
 export type SpeechJob = Schemas["SpeechJobSummary"];
 export type SpeechDetail = Schemas["SpeechJobView"];
@@ -55,7 +55,7 @@ export function uploadVideo(file: File, onProgress: (sentBytes: number) => void)
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => {
       if (request.status === 202) resolve(request.response as Accepted);
-      else reject(refusal(request));
+      else reject(refusal(request.status, request.response));
     };
     request.onerror = broke;
     request.onabort = () => reject(new ApiError(0, "upload_cancelled", "The upload was cancelled."));
@@ -64,9 +64,4 @@ export function uploadVideo(file: File, onProgress: (sentBytes: number) => void)
   request.responseType = "json";
   request.send(file);
   return { done, cancel: () => request.abort() };
-}
-
-function refusal(request: XMLHttpRequest): ApiError {
-  const said = (request.response as { error?: { code?: string; message?: string } } | null)?.error;
-  return new ApiError(request.status, said?.code ?? "http_error", said?.message ?? `The server answered ${request.status}.`);
 }

@@ -4,10 +4,10 @@ import { bytes, count, percent } from "../lib/format";
 import { position } from "../lib/time";
 import { backendName } from "./backends.model";
 import { type Fact, Facts } from "./Facts";
+import { Notice } from "./Notice";
 import { Score } from "./Score";
 import { SeverityBadge } from "./SeverityBadge";
 import { usageLine } from "./TestResult";
-import { Failed } from "./TrialState";
 import { type DryRunAnswer, seen } from "./trials.model";
 
 /** What was asked about a window of an archive, what came back, and what it cost. */
@@ -21,7 +21,7 @@ export function DryRunResult({ result }: { result: DryRunAnswer }) {
       <Request result={result} />
       <div className="space-y-2">
         <h3 className="font-semibold">Answer</h3>
-        {result.error && <Failed>{result.error}</Failed>}
+        {result.error && <Notice tone="bad" role="alert">{result.error}</Notice>}
         {result.answer && <Answer answer={result.answer} />}
         {result.text && <Disclosure title="As it came"><Text>{result.text}</Text></Disclosure>}
       </div>

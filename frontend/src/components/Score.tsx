@@ -1,5 +1,5 @@
 import { scoreTone } from "../lib/format";
-import { TONES } from "./ui/Badge";
+import { TEXT } from "./tones";
 
 const SIZES = { inline: "", medium: "text-2xl leading-none", large: "text-5xl leading-none tracking-tight" } as const;
 
@@ -8,7 +8,7 @@ export function Score({ value, size = "inline" }: { value: number | null | undef
   const known = value !== null && value !== undefined;
   return (
     <span title="Safety score: 100 is safe, 0 is worst" aria-label={known ? `safety score ${value}` : "no safety score yet"}
-      className={`font-semibold ${SIZES[size]} ${TONES[scoreTone(value)]}`}>
+      className={`font-semibold ${SIZES[size]} ${TEXT[scoreTone(value)]}`}>
       {value ?? "–"}
     </span>
   );

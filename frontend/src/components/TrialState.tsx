@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 
 import type { JobDetail } from "../api/jobs";
 import { sentence } from "../lib/format";
-import { Icon } from "./ui/Icon";
+import { Notice } from "./Notice";
 
 interface Props {
   job: JobDetail | undefined;
@@ -21,20 +21,13 @@ export function TrialState({ job, error, isRunning, children }: Props) {
       </p>
     );
   }
-  if (error) return <Failed>{sentence(error.message)}</Failed>;
+  if (error) return <Notice tone="bad" role="alert">{sentence(error.message)}</Notice>;
   if (!job) return null;
   if (job.status === "completed") return children(job.analysis_result);
   return (
-    <Failed>
+    <Notice tone="bad" role="alert">
       {job.error_message === null ? "It was cancelled." : sentence(job.error_message)}{" "}
       <Link to="/jobs/$id" params={{ id: String(job.id) }} className="whitespace-nowrap text-accent hover:underline">{`Job #${job.id}`}</Link>
-    </Failed>
+    </Notice>
   );
 }
-
-export const Failed = ({ children }: { children: ReactNode }) => (
-  <div role="alert" className="flex gap-2.5 rounded-md border border-bad/25 bg-bad/10 p-3 text-sm">
-    <Icon name="alert" className="mt-0.5 size-4 text-bad" />
-    <p className="min-w-0 wrap-anywhere">{children}</p>
-  </div>
-);

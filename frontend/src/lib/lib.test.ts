@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import { bytes, count, scoreTone, sentence, severityTone, thousands, title, usd, words } from "./format";
+import { leadOf } from "./lead";
 import { asNumber, asOneOf, asText } from "./search";
 import { ago, duration, position, timeOfDay, timeOrDay } from "./time";
 import { addDays, asDay, dayIn, daysBetween, midnight, timeIn } from "./zone";
@@ -76,4 +77,8 @@ test("what a URL says is taken only where it means something", () => {
   expect([asText("a"), asText(123), asText(""), asText({})]).toEqual(["a", "123", undefined, undefined]);
   expect([asNumber(3), asNumber("3"), asNumber(""), asNumber(-1), asNumber("x")]).toEqual([3, 3, undefined, undefined, undefined]);
   expect([asOneOf(["hour", "day"], "day"), asOneOf(["hour", "day"], "year")]).toEqual(["day", undefined]);
+});
+
+test("a clip begins a little before its incident", () => {
+  expect([leadOf({ t_start: 1.5 }), leadOf({ t_start: 12 })]).toEqual([0, 10]);
 });

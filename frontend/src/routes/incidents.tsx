@@ -6,8 +6,8 @@ import { incidentsQuery } from "../api/incidents";
 import { EmptyState } from "../components/EmptyState";
 import { ErrorState } from "../components/ErrorState";
 import { PageHeader } from "../components/PageHeader";
+import { Pager } from "../components/Pager";
 import { Skeleton } from "../components/Skeleton";
-import { Button } from "../components/ui/Button";
 import { useSiteZone } from "../components/useSiteZone";
 import { IncidentFilters } from "../features/incidents/IncidentFilters";
 import { IncidentReview } from "../features/incidents/IncidentReview";
@@ -35,7 +35,6 @@ function InZone({ zone }: { zone: string }) {
     void navigate({ search: (old) => ({ ...old, cursor: undefined, incident: undefined, ...changed }), replace: "text" in changed, resetScroll: false });
   const open = (incident: number | undefined) => void navigate({ search: (old) => ({ ...old, incident }), replace: true, resetScroll: false });
   const items = incidents.data?.items ?? [];
-  const more = incidents.data?.next_cursor;
   const precision = <PrecisionTable filter={{ camera_id: filter.camera_id, since: filter.since }} cameras={cameras} />;
   return (
     <>
@@ -52,10 +51,8 @@ function InZone({ zone }: { zone: string }) {
       ) : (
         incidents.data && <IncidentReview items={items} opened={search.incident} cameras={cameras} zone={zone} onOpen={open} beside={precision} />
       )}
-      <div className="mt-4 flex gap-2">
-        {search.cursor && <Button onClick={() => change({ cursor: undefined })}>Newest</Button>}
-        {more && <Button onClick={() => void navigate({ search: { ...search, cursor: more, incident: undefined } })}>Older</Button>}
-      </div>
+      <Pager className="justify-start" cursor={search.cursor} next={incidents.data?.next_cursor}
+        onGo={(cursor) => void navigate({ search: { ...search, cursor, incident: undefined }, resetScroll: cursor !== undefined })} />
     </>
   );
 }

@@ -13,7 +13,7 @@ function OneJob() {
   const { id } = jobRoute.useParams();
   const job = useQuery(jobQuery(Number(id)));
   if (job.data) return <JobResult key={job.data.id} job={job.data} />;
-  if (job.error instanceof ApiError && [404, 422].includes(job.error.status)) {
+  if (job.error instanceof ApiError && [400, 404].includes(job.error.status)) {
     return (
       <EmptyState icon="jobs" title="There is no such job">
         <Link to="/jobs" className="text-accent hover:underline">To the jobs</Link>

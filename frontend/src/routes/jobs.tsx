@@ -1,85 +1,53 @@
 import { useQuery } from "@tanstack/react-query";
-import { createRoute, Link } from "@tanstack/react-router";
+import { createRoute, linkOptions } from "@tanstack/react-router";
 
 import { camerasQuery } from "../api/cameras";
-import { type JobStatus, jobsQuery } from "../api/jobs";
+import { type JobFilter, type JobStatus, jobsQuery } from "../api/jobs";
 import { healthQuery } from "../api/operations";
 import { EmptyState } from "../components/EmptyState";
 import { ErrorState } from "../components/ErrorState";
+import { CameraChoice } from "../components/FilterBar";
 import { PageHeader } from "../components/PageHeader";
+import { Pager } from "../components/Pager";
 import { Skeleton } from "../components/Skeleton";
 import { JOB_STATUSES } from "../components/StateBadge";
-import { Button } from "../components/ui/Button";
-import { INPUT } from "../components/ui/Field";
+import { Tabs } from "../components/Tabs";
+import { readSearch } from "../features/jobs/job.model";
 import { JobsTable } from "../features/jobs/JobsTable";
 import { rootRoute } from "./root";
-
-interface Search {
-  status?: JobStatus | undefined;
-  camera_id?: string | undefined;
-  cursor?: string | undefined;
-}
 
 function Jobs() {
   const search = jobsRoute.useSearch();
   const navigate = jobsRoute.useNavigate();
+  const { status, camera_id, cursor } = search;
   const jobs = useQuery(jobsQuery(search));
-  const cameras = useQuery(camerasQuery);
-  const change = (next: Search) => void navigate({ search: next });
-  const more = jobs.data?.next_cursor;
+  const cameras = useQuery(camerasQuery).data?.items ?? [];
+  const change = (next: JobFilter) => void navigate({ search: next });
   return (
     <>
       <PageHeader title="Jobs">
-        <select aria-label="Camera" className={`${INPUT} !w-auto max-w-full`} value={search.camera_id ?? ""}
-          onChange={(event) => change({ status: search.status, camera_id: event.target.value || undefined })}>
-          <option value="">Every camera</option>
-          {cameras.data?.items.map((camera) => <option key={camera.id} value={camera.id}>{camera.name}</option>)}
-        </select>
+        <CameraChoice cameras={cameras} value={camera_id} onChange={(one) => change({ status, camera_id: one })} />
       </PageHeader>
-      <StatusTabs search={search} />
+      <Tabs label="Status" options={JOB_STATUSES} value={status} link={(one) => linkOptions({ to: "/jobs", search: { status: one, camera_id } })}
+        beside={(one) => !camera_id && <HowMany status={one} />} />
       {jobs.error && !jobs.data && <ErrorState error={jobs.error} onRetry={() => void jobs.refetch()} />}
       {jobs.isPending && <Skeleton className="h-72" />}
       {jobs.data?.items.length === 0 && (
-        <EmptyState icon="jobs" title={search.status ? `No job is ${search.status}` : search.camera_id ? "No jobs of this camera" : "No jobs yet"}>
+        <EmptyState icon="jobs" title={status ? `No job is ${status}` : camera_id ? "No jobs of this camera" : "No jobs yet"}>
           <p>Each finished archive becomes a job.</p>
         </EmptyState>
       )}
       {jobs.data && jobs.data.items.length > 0 && <JobsTable jobs={jobs.data.items} />}
-      <div className="mt-4 flex justify-end gap-2">
-        {search.cursor && <Button onClick={() => change({ ...search, cursor: undefined })}>Newest</Button>}
-        {more && <Button onClick={() => change({ ...search, cursor: more })}>Older</Button>}
-      </div>
+      <Pager cursor={cursor} next={jobs.data?.next_cursor} onGo={(to) => change({ ...search, cursor: to })} />
     </>
   );
 }
 
-/** The statuses as filters, with how many jobs each has where no camera is chosen. */
-function StatusTabs({ search }: { search: Search }) {
-  const health = useQuery(healthQuery);
-  const kinds = Object.values(health.data?.queue?.counts ?? {});
-  const number = (status: JobStatus) => kinds.reduce((sum, kind) => sum + (kind[status] ?? 0), 0);
-  const look = (isOn: boolean) =>
-    `flex min-h-8 items-center gap-1.5 rounded-md px-2.5 text-sm whitespace-nowrap transition-colors hover:bg-raised ${isOn ? "bg-raised font-medium text-ink" : "text-quiet"}`;
-  return (
-    <nav aria-label="Status" className="mb-3 flex flex-wrap gap-0.5">
-      {[undefined, ...JOB_STATUSES].map((status) => (
-        <Link key={status ?? "all"} to="/jobs" search={{ status, camera_id: search.camera_id }} className={look(search.status === status)}
-          activeOptions={{ exact: true, includeSearch: true }}>
-          {status ? status.replace(/^./, (first) => first.toUpperCase()) : "All"}
-          {status && !search.camera_id && health.data?.queue && <span className="text-xs text-quiet">{number(status)}</span>}
-        </Link>
-      ))}
-    </nav>
-  );
+/** How many jobs of all cameras are in a status. */
+function HowMany({ status }: { status: JobStatus }) {
+  const queue = useQuery(healthQuery).data?.queue;
+  if (!queue) return null;
+  return <span className="text-xs text-quiet">{Object.values(queue.counts).reduce((sum, kind) => sum + (kind[status] ?? 0), 0)}</span>;
 }
 
-export const jobsRoute = createRoute({
-  getParentRoute: () => rootRoute,
-  path: "/jobs",
-  validateSearch: (search: Record<string, unknown>): Search => ({
-    status: JOB_STATUSES.find((status) => status === search.status),
-    camera_id: typeof search.camera_id === "string" ? search.camera_id : undefined,
-    cursor: typeof search.cursor === "string" ? search.cursor : undefined,
-  }),
-  component: Jobs,
-});
+export const jobsRoute = createRoute({ getParentRoute: () => rootRoute, path: "/jobs", validateSearch: readSearch, component: Jobs });

@@ -14,7 +14,7 @@ function OneSpeechJob() {
   const { jobId } = speechJobRoute.useParams();
   const job = useQuery(speechJobQuery(jobId));
   if (job.data) return <SpeechJobView key={job.data.job_id} job={job.data}><JobDeliveries jobId={job.data.queue_job_id} /></SpeechJobView>;
-  if (job.error instanceof ApiError && [404, 422].includes(job.error.status)) {
+  if (job.error instanceof ApiError && job.error.status === 404) {
     return (
       <EmptyState icon="speech" title="There is no such speech job">
         <Link to="/speech" className="text-accent hover:underline">To the speech jobs</Link>

@@ -5,8 +5,8 @@ import { speechJobsQuery } from "../api/speech";
 import { EmptyState } from "../components/EmptyState";
 import { ErrorState } from "../components/ErrorState";
 import { PageHeader } from "../components/PageHeader";
+import { Pager } from "../components/Pager";
 import { Skeleton } from "../components/Skeleton";
-import { Button } from "../components/ui/Button";
 import { useMayChange } from "../components/useMayChange";
 import { DeliveriesLink } from "../features/deliveries/DeliveriesLink";
 import { AddVideo } from "../features/speech/AddVideo";
@@ -23,8 +23,6 @@ function Speech() {
   const navigate = speechRoute.useNavigate();
   const jobs = useQuery(speechJobsQuery(cursor));
   const mayChange = useMayChange();
-  const more = jobs.data?.next_cursor;
-  const go = (search: Search) => void navigate({ search });
   return (
     <>
       <PageHeader title="Speech" below={<p className="mt-0.5 text-sm text-quiet">Who says what in a video, how loud, and how high.</p>}>
@@ -41,10 +39,7 @@ function Speech() {
         )}
         {jobs.data && jobs.data.items.length > 0 && <SpeechTable jobs={jobs.data.items} />}
       </div>
-      <div className="mt-4 flex justify-end gap-2">
-        {cursor !== undefined && <Button onClick={() => go({})}>Newest</Button>}
-        {more && <Button onClick={() => go({ cursor: more })}>Older</Button>}
-      </div>
+      <Pager cursor={cursor} next={jobs.data?.next_cursor} onGo={(to) => void navigate({ search: { cursor: to } })} />
     </>
   );
 }

@@ -4,6 +4,7 @@ import { useMemo, useState } from "react";
 import { type Camera, cameraKeys, enableCamera, gapsQuery, segmentsQuery, storageQuery } from "../../api/cameras";
 import type { ScoreStep } from "../../api/scene";
 import { Card } from "../../components/Card";
+import { Choices } from "../../components/Choices";
 import { ErrorState } from "../../components/ErrorState";
 import { FootageBadge } from "../../components/FootageBadge";
 import { PageHeader } from "../../components/PageHeader";
@@ -62,7 +63,8 @@ export function CameraPage({ camera, hours, scores, onHours, onScores, onRemoved
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
         <div className="space-y-4">
           <Stage camera={camera} playing={playing} moment={moment} onMoment={setMoment} onEnded={onEnded} onLive={backToLive} />
-          <Card title="Timeline" beside={<Ranges hours={hours} onHours={onHours} />} className="!overflow-visible">
+          <Card title="Timeline" className="!overflow-visible"
+            beside={<Choices label="Length of the timeline" value={hours} options={RANGES.map((range) => [range, `${range} h`])} onChange={onHours} />}>
             {segments.isPending && <Skeleton className="h-24" />}
             {segments.error && !segments.data && <ErrorState error={segments.error} onRetry={() => void segments.refetch()} />}
             {segments.data && (
@@ -85,19 +87,6 @@ export function CameraPage({ camera, hours, scores, onHours, onScores, onRemoved
         </div>
       </div>
     </>
-  );
-}
-
-function Ranges({ hours, onHours }: { hours: Range; onHours: (hours: Range) => void }) {
-  return (
-    <div role="group" aria-label="Length of the timeline" className="flex gap-0.5">
-      {RANGES.map((range) => (
-        <button key={range} type="button" aria-pressed={range === hours} onClick={() => onHours(range)}
-          className="rounded-md px-2.5 py-1 text-xs font-medium text-quiet hover:bg-raised aria-pressed:bg-raised aria-pressed:text-ink">
-          {`${range} h`}
-        </button>
-      ))}
-    </div>
   );
 }
 

@@ -1,6 +1,6 @@
 import type { ProbeAnswer } from "../../api/cameras";
 import { Facts } from "../../components/Facts";
-import { Icon } from "../../components/ui/Icon";
+import { Notice } from "../../components/Notice";
 
 /** What to try, by the reason that the server names. The server's own sentence says what is wrong. */
 const HINTS: Record<string, string> = {
@@ -27,14 +27,11 @@ export function ProbeResult({ answer, lead = "The source cannot be read." }: Pro
   if (!answer.ok || !probe) {
     const hint = HINTS[answer.reason ?? ""];
     return (
-      <div role="status" className="flex gap-2.5 rounded-md border border-bad/25 bg-bad/10 p-3 text-sm">
-        <Icon name="alert" className="mt-0.5 size-4 text-bad" />
-        <div className="space-y-1">
-          <p className="font-medium text-bad">{lead}</p>
-          {answer.message && <p>{answer.message}</p>}
-          {hint && <p className="text-quiet">{hint}</p>}
-        </div>
-      </div>
+      <Notice tone="bad" role="status">
+        <p className="font-medium text-bad">{lead}</p>
+        {answer.message && <p>{answer.message}</p>}
+        {hint && <p className="text-quiet">{hint}</p>}
+      </Notice>
     );
   }
   return (

@@ -3,6 +3,7 @@ import { useRef, useState } from "react";
 
 import { type ScorePoint, scoresQuery, type ScoreStep } from "../../api/scene";
 import { Card } from "../../components/Card";
+import { Choices } from "../../components/Choices";
 import { ErrorState } from "../../components/ErrorState";
 import { Skeleton } from "../../components/Skeleton";
 import { useNow } from "../../components/useNow";
@@ -12,6 +13,7 @@ import { scoreTone, type Tone } from "../../lib/format";
 import { inShort, inWords, momentOf, nameOf, type Slot, SLOTS, slots } from "./scores.model";
 
 const STEPS: Record<ScoreStep, string> = { hour: "24 hours", day: "30 days" };
+const OPTIONS = Object.entries(STEPS) as [ScoreStep, string][];
 const FILL: Record<Tone, string> = { good: "fill-good/55", warn: "fill-warn/65", bad: "fill-bad/70", info: "fill-info/50", quiet: "fill-quiet/35" };
 const LEVELS = [100, 85, 60, 0];
 const HEIGHT = 150;
@@ -35,24 +37,11 @@ export function ScoresCard({ cameraId, by, onBy }: Props) {
   const now = useNow(60_000);
   const shown = scores.data && zone !== null ? slots(scores.data.items, by, zone, now) : null;
   return (
-    <Card title="Scores" beside={<Steps by={by} onBy={onBy} />}>
+    <Card title="Scores" beside={<Choices label="Length of the chart" value={by} options={OPTIONS} onChange={onBy} />}>
       {scores.error && !scores.data && <ErrorState error={scores.error} onRetry={() => void scores.refetch()} />}
       {!shown && !scores.error && <Skeleton className="h-44" />}
       {shown && zone !== null && <Chart shown={shown} by={by} zone={zone} now={now} />}
     </Card>
-  );
-}
-
-function Steps({ by, onBy }: { by: ScoreStep; onBy: (by: ScoreStep) => void }) {
-  return (
-    <div role="group" aria-label="Length of the chart" className="flex gap-0.5">
-      {(Object.keys(STEPS) as ScoreStep[]).map((step) => (
-        <button key={step} type="button" aria-pressed={step === by} onClick={() => onBy(step)}
-          className="rounded-md px-2.5 py-1 text-xs font-medium text-quiet hover:bg-raised aria-pressed:bg-raised aria-pressed:text-ink">
-          {STEPS[step]}
-        </button>
-      ))}
-    </div>
   );
 }
 

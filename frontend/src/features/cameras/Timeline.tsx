@@ -1,24 +1,18 @@
 import { type KeyboardEvent, memo, type MouseEvent, useMemo, useState } from "react";
 
 import type { Gap, Segment } from "../../api/cameras";
-import { count, scoreTone, severityTone, title, type Tone } from "../../lib/format";
+import { FILL, MARK } from "../../components/tones";
+import { count, scoreTone, severityTone, title } from "../../lib/format";
 import { duration, hourMinute, timeOfDay } from "../../lib/time";
 import { at, leadTo, type Mark, marks, momentOf, nearest, neighbour, type Place, place, type Span, ticks } from "./timeline.model";
 
-const FILL: Record<Tone, string> = {
-  good: "bg-good/55",
-  warn: "bg-warn/65",
-  bad: "bg-bad/70",
-  info: "bg-accent/50",
-  quiet: "bg-quiet/35",
-};
-const MARK: Record<Tone, string> = { good: "bg-good", warn: "bg-warn", bad: "bg-bad", info: "bg-info", quiet: "bg-quiet" };
+const RECORDING = "bg-accent/50";
 const LEGEND: [string, string][] = [
   ["score 85 and up", FILL.good],
   ["60 to 84", FILL.warn],
   ["below 60", FILL.bad],
   ["no score", FILL.quiet],
-  ["being recorded", FILL.info],
+  ["being recorded", RECORDING],
   ["not recorded", "hatched border border-line"],
 ];
 const STEPS = 240;
@@ -138,9 +132,9 @@ const Blocks = memo(function Blocks({ span, segments, gaps, incidents }: BlocksP
       })}
       {worstLast(segments).map((segment) => {
         const box = place(span, segment.started_at, segment.ended_at);
-        const tone = segment.state === "recording" ? "info" : scoreTone(segment.safety_score);
+        const fill = segment.state === "recording" ? RECORDING : FILL[scoreTone(segment.safety_score)];
         return box && (
-          <i key={segment.started_at} className={`absolute top-[45%] bottom-0 min-w-px ${box.width > SEPARATE_FROM ? "border-r border-surface" : ""} ${FILL[tone]}`}
+          <i key={segment.started_at} className={`absolute top-[45%] bottom-0 min-w-px ${box.width > SEPARATE_FROM ? "border-r border-surface" : ""} ${fill}`}
             style={{ left: `${box.left}%`, width: `${box.width}%` }} />
         );
       })}

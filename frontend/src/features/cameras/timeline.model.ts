@@ -1,5 +1,6 @@
 /** Where things lie on a timeline, and what lies under a pointer. Pure. */
 import type { Incident, Segment } from "../../api/cameras";
+import { leadOf } from "../../lib/lead";
 
 export interface Span {
   from: number;
@@ -18,9 +19,6 @@ export interface Mark {
   incident: Incident;
   moment: number;
 }
-
-/** So much before an incident it is shown, s. */
-export const LEAD_S = 2;
 
 /** Left edge and width in percent of what of [start, end] (ISO) is inside the span; null where nothing is. */
 export function place(span: Span, start: string, end: string): { left: number; width: number } | null {
@@ -69,10 +67,7 @@ export function marks(segments: Segment[]): Mark[] {
 }
 
 /** Where an incident is played from: a little before it begins. */
-export const leadTo = ({ segment, incident }: Mark): Place => ({
-  segment,
-  second: Math.max(0, incident.t_start - LEAD_S),
-});
+export const leadTo = ({ segment, incident }: Mark): Place => ({ segment, second: leadOf(incident) });
 
 /** The incident nearest to a moment, if one is near enough. */
 export function nearest(all: Mark[], moment: number, withinMs: number): Mark | null {

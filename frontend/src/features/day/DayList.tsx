@@ -5,13 +5,13 @@ import type { Camera } from "../../api/cameras";
 import type { Day, DayEntry } from "../../api/scene";
 import { backendName } from "../../components/backends.model";
 import { Score } from "../../components/Score";
+import { MARK } from "../../components/tones";
 import { Button } from "../../components/ui/Button";
-import { count, scoreTone, type Tone } from "../../lib/format";
+import { count, scoreTone } from "../../lib/format";
 import { utc } from "../../lib/time";
 import { timeIn } from "../../lib/zone";
 import { ArchivePlayer } from "../../player/ArchivePlayer";
 
-const DOT: Record<Tone, string> = { good: "bg-good", warn: "bg-warn", bad: "bg-bad", info: "bg-info", quiet: "bg-quiet" };
 const FROM_THE_START = { second: 0 };
 
 /** What happened, archive by archive in order of time; one of them plays in its place. */
@@ -46,7 +46,7 @@ function Entry({ entry, zone, camera, isPlaying, onPlay }: Props) {
       <time dateTime={entry.at} title={utc(entry.at)} className="py-3 text-right text-sm font-medium max-sm:text-xs max-sm:leading-5">{time}</time>
       <span aria-hidden className="relative flex justify-center">
         <span className="absolute inset-y-0 w-px bg-line group-first:top-5 group-last:bottom-[calc(100%-1.25rem)]" />
-        <span className={`relative mt-[1.1rem] size-2 rounded-full ring-4 ring-surface ${DOT[scoreTone(entry.safety_score)]}`} />
+        <span className={`relative mt-[1.1rem] size-2 rounded-full ring-4 ring-surface ${MARK[scoreTone(entry.safety_score)]}`} />
       </span>
       <div className="min-w-0 py-3 text-sm">
         <div className="flex items-start gap-3">

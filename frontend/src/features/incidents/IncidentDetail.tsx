@@ -7,10 +7,11 @@ import { INCIDENT_STATES, IncidentBadge } from "../../components/StateBadge";
 import { Button } from "../../components/ui/Button";
 import { Icon, type IconName } from "../../components/ui/Icon";
 import { percent } from "../../lib/format";
+import { leadOf } from "../../lib/lead";
 import { position, utc } from "../../lib/time";
 import { dateTimeIn } from "../../lib/zone";
 import { ArchivePlayer, type Seek } from "../../player/ArchivePlayer";
-import { leadOf, VERDICTS } from "./incidents.model";
+import { VERDICTS } from "./incidents.model";
 import { Snapshot } from "./Snapshot";
 
 const ICONS: Record<IncidentState, IconName> = { confirmed: "check", rejected: "close", open: "undo" };

@@ -89,12 +89,6 @@ export const withState = (page: IncidentPage, id: number, state: IncidentState):
   items: page.items.map((incident) => (incident.id === id ? { ...incident, state } : incident)),
 });
 
-/** So much before an incident its archive is played, s. */
-const LEAD_S = 2;
-
-/** The second of the archive from which an incident is shown. */
-export const leadOf = ({ t_start }: Pick<Incident, "t_start">): number => Math.max(0, t_start - LEAD_S);
-
 /** All cameras and categories together; null where nothing is counted. */
 export function total(rows: Precision[]): Pick<Precision, "confirmed" | "rejected" | "open" | "precision"> | null {
   if (rows.length < 2) return null;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { IncidentPage } from "../../api/incidents";
-import { actionOf, filterOf, isFiltered, leadOf, readSearch, stepFrom, total, withState } from "./incidents.model";
+import { actionOf, filterOf, isFiltered, readSearch, stepFrom, total, withState } from "./incidents.model";
 
 const key = (name: string, held: Partial<Record<"ctrlKey" | "metaKey" | "altKey", boolean>> = {}) =>
   actionOf({ key: name, ctrlKey: false, metaKey: false, altKey: false, ...held });
@@ -47,10 +47,6 @@ test("after one that its verdict took out of the list comes the one that moved u
 test("a verdict shows at once, and on no other incident", () => {
   const page = { items: [{ id: 1, state: "open" }, { id: 2, state: "open" }] } as unknown as IncidentPage;
   expect(withState(page, 2, "rejected").items.map((one) => one.state)).toEqual(["open", "rejected"]);
-});
-
-test("a clip begins a little before its incident", () => {
-  expect([leadOf({ t_start: 1.5 }), leadOf({ t_start: 12 })]).toEqual([0, 10]);
 });
 
 test("precision of all is that of all verdicts, not of all rows", () => {

@@ -2,10 +2,9 @@ import { Card } from "../../components/Card";
 import { SeverityBadge } from "../../components/SeverityBadge";
 import { Button } from "../../components/ui/Button";
 import { percent } from "../../lib/format";
+import { leadOf } from "../../lib/lead";
 import { position } from "../../lib/time";
 import type { FoundIncident } from "./job.model";
-
-const LEAD_S = 2;
 
 interface Props {
   incidents: FoundIncident[];
@@ -38,7 +37,7 @@ export function JobIncidents({ incidents, onPlay }: Props) {
             </div>
             {onPlay && (
               <Button look="quiet" icon="play" aria-label={`Play from ${position(incident.t_start)}`}
-                onClick={() => onPlay(Math.max(0, incident.t_start - LEAD_S))} />
+                onClick={() => onPlay(leadOf(incident))} />
             )}
           </li>
         ))}

@@ -6,13 +6,13 @@ import { Card } from "../../components/Card";
 import { DryRunResult } from "../../components/DryRunResult";
 import { type Fact, Facts } from "../../components/Facts";
 import { JobActions } from "../../components/JobActions";
+import { Notice } from "../../components/Notice";
 import { PageHeader } from "../../components/PageHeader";
 import { Progress } from "../../components/Progress";
 import { Score } from "../../components/Score";
 import { JobBadge } from "../../components/StateBadge";
 import { TestResult } from "../../components/TestResult";
 import type { DryRunAnswer, TestAnswer } from "../../components/trials.model";
-import { Icon } from "../../components/ui/Icon";
 import { count, title, usd } from "../../lib/format";
 import { dateAndTime } from "../../lib/time";
 import { ArchivePlayer, type Seek } from "../../player/ArchivePlayer";
@@ -33,20 +33,12 @@ export function JobResult({ job }: { job: JobDetail }) {
       </PageHeader>
       <div className="space-y-4">
         {job.error_message && job.status !== "completed" && (
-          <p role="alert" className="flex gap-2 rounded-xl border border-bad/25 bg-bad/10 px-4 py-3 text-sm text-bad">
-            <Icon name="alert" className="mt-0.5 size-4" />
-            <span className="min-w-0 wrap-anywhere">
-              {job.error_code && <b className="font-semibold">{`${title(job.error_code)}: `}</b>}
-              {job.error_message}
-            </span>
-          </p>
+          <Notice tone="bad" role="alert" isBanner>
+            {job.error_code && <b className="font-semibold">{`${title(job.error_code)}: `}</b>}
+            {job.error_message}
+          </Notice>
         )}
-        {instead && (
-          <p className="flex gap-2 rounded-xl border border-warn/25 bg-warn/10 px-4 py-3 text-sm text-warn">
-            <Icon name="alert" className="mt-0.5 size-4" />
-            <span className="min-w-0 wrap-anywhere">{instead}</span>
-          </p>
-        )}
+        {instead && <Notice tone="warn" isBanner>{instead}</Notice>}
         {isScene ? <Scene job={job} result={result} /> : <Trial job={job} />}
         {job.analysis_result && (
           <details className="rounded-xl border border-line bg-surface">

@@ -1,10 +1,10 @@
 import { Card } from "../../components/Card";
+import { FILL } from "../../components/tones";
 import { Badge } from "../../components/ui/Badge";
-import { count, type Tone } from "../../lib/format";
+import { count } from "../../lib/format";
 import { position } from "../../lib/time";
 import { type SceneResult, type SceneWindow, WINDOW_STATES } from "./job.model";
 
-const FILL: Record<Tone, string> = { good: "bg-good/55", warn: "bg-warn/65", bad: "bg-bad/70", info: "bg-info/50", quiet: "bg-quiet/35" };
 const MERGED: Record<string, string | undefined> = { model: "put together by the model", code: "put together by rules", none: "not put together" };
 
 interface Props {

@@ -1,8 +1,10 @@
-/** What the page reads out of jobs and their results. Pure. */
-import type { Job, JobDetail } from "../../api/jobs";
+/** What the page reads out of jobs, their results and the address of their list. Pure. */
+import type { Job, JobDetail, JobFilter } from "../../api/jobs";
 import { backendName } from "../../components/backends.model";
+import { JOB_STATUSES } from "../../components/StateBadge";
 import type { Usage } from "../../components/trials.model";
 import { type Tone, title } from "../../lib/format";
+import { asOneOf, asText } from "../../lib/search";
 import { duration } from "../../lib/time";
 
 /** An incident as a result holds it. */
@@ -58,6 +60,12 @@ export interface SceneResult {
   coverage?: { duration_s: number; frames_sampled: number; frames_detected: number; seconds_without_motion: number; skipped: string[] };
   timings?: Record<string, number>;
 }
+
+export const readSearch = (search: Record<string, unknown>): JobFilter => ({
+  status: asOneOf(JOB_STATUSES, search.status),
+  camera_id: asText(search.camera_id),
+  cursor: asText(search.cursor),
+});
 
 /** How long a job took, null where it has not ended. */
 export function took(job: Pick<Job, "started_at" | "completed_at">): string | null {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { archiveUrl, flat, insteadOf, isScored, kindName, speechJobId, took } from "./job.model";
+import { archiveUrl, flat, insteadOf, isScored, kindName, readSearch, speechJobId, took } from "./job.model";
 
 test("a job that has not ended has taken no time yet", () => {
   expect(took({ started_at: "2026-01-01T00:00:00Z", completed_at: null })).toBeNull();
@@ -39,4 +39,9 @@ test("only a speech job leads to what it heard", () => {
   expect(speechJobId({ kind: "speech", payload: { job_id: "a-1" } })).toBe("a-1");
   expect(speechJobId({ kind: "scene", payload: { job_id: "a-1" } })).toBeNull();
   expect(speechJobId({ kind: "speech", payload: null })).toBeNull();
+});
+
+test("a camera whose id is a number is a filter as any other", () => {
+  expect(readSearch({ status: "failed", camera_id: 7, cursor: "" })).toEqual({ status: "failed", camera_id: "7", cursor: undefined });
+  expect(readSearch({ status: "lost", camera_id: {} })).toEqual({ status: undefined, camera_id: undefined, cursor: undefined });
 });

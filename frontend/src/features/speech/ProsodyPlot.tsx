@@ -1,6 +1,7 @@
 import { type KeyboardEvent, memo, type PointerEvent, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 
 import { Card } from "../../components/Card";
+import { Choices } from "../../components/Choices";
 import { useWidth } from "../../components/useWidth";
 import { position } from "../../lib/time";
 import type { Clock } from "../../player/clock";
@@ -49,7 +50,8 @@ export function ProsodyPlot({ transcript, clock, onSeek }: Props) {
     onSeek(startOf(next));
   };
   return (
-    <Card title="Loudness and pitch" flush beside={isLong && <Zoom isClose={isClose} onChange={setIsClose} />}>
+    <Card title="Loudness and pitch" flush
+      beside={isLong && <Choices label="Stretch of time" value={isClose} options={[[false, "Whole"], [true, `${CLOSE_UP_S} s`]]} onChange={setIsClose} />}>
       <div ref={box} role="slider" tabIndex={0} aria-label="Loudness and pitch of the words over time" aria-valuemin={0} aria-valuemax={Math.round(duration_s)} aria-valuenow={0}
         className="relative cursor-pointer touch-pan-y select-none outline-offset-[-2px]" onPointerDown={go} onPointerMove={go} onKeyDown={press}>
         <svg aria-hidden width="100%" height={HEIGHT_PX} className="block">
@@ -59,19 +61,6 @@ export function ProsodyPlot({ transcript, clock, onSeek }: Props) {
       </div>
       <Reading transcript={transcript} clock={clock} />
     </Card>
-  );
-}
-
-function Zoom({ isClose, onChange }: { isClose: boolean; onChange: (isClose: boolean) => void }) {
-  return (
-    <div role="group" aria-label="Stretch of time" className="flex gap-0.5 text-xs">
-      {[false, true].map((close) => (
-        <button key={String(close)} type="button" aria-pressed={isClose === close} onClick={() => onChange(close)}
-          className="min-h-7 rounded-md px-2 text-quiet transition-colors hover:bg-raised aria-pressed:bg-raised aria-pressed:font-medium aria-pressed:text-ink">
-          {close ? `${CLOSE_UP_S} s` : "Whole"}
-        </button>
-      ))}
-    </div>
   );
 }
 

@@ -7,9 +7,9 @@ import type { SpeechDetail } from "../../api/speech";
 import { Card } from "../../components/Card";
 import { type Fact, Facts } from "../../components/Facts";
 import { JobActions } from "../../components/JobActions";
+import { Notice } from "../../components/Notice";
 import { PageHeader } from "../../components/PageHeader";
 import { JobBadge } from "../../components/StateBadge";
-import { Icon } from "../../components/ui/Icon";
 import { title } from "../../lib/format";
 import { dateAndTime } from "../../lib/time";
 import { Downloads, SpeechResultView } from "./SpeechResultView";
@@ -34,14 +34,11 @@ export function SpeechJobView({ job, children }: { job: SpeechDetail; children: 
         {queued && job.status !== "completed" && <JobActions job={queued} />}
       </PageHeader>
       {job.error_message && job.status !== "completed" && (
-        <p role="alert" className="mb-4 flex gap-2 rounded-xl border border-bad/25 bg-bad/10 px-4 py-3 text-sm text-bad">
-          <Icon name="alert" className="mt-0.5 size-4" />
-          <span className="min-w-0 wrap-anywhere">
-            {job.error_code && <b className="font-semibold">{`${title(job.error_code)}: `}</b>}
-            {job.error_message}
-            {job.status === "pending" && ". It will be tried again."}
-          </span>
-        </p>
+        <Notice tone="bad" role="alert" isBanner className="mb-4">
+          {job.error_code && <b className="font-semibold">{`${title(job.error_code)}: `}</b>}
+          {job.error_message}
+          {job.status === "pending" && ". It will be tried again."}
+        </Notice>
       )}
       {job.result ? (
         <SpeechResultView job={job} result={job.result as unknown as SpeechResult}>{children}</SpeechResultView>
