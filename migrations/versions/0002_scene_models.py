@@ -1,4 +1,7 @@
-"""Scene analysis by models: parts of jobs, reports, incidents, costs, breakers; a better index."""
+"""Scene analysis by models: parts of jobs, reports, incidents, costs, breakers.
+
+Besides a better index of jobs, and how long archives of removed cameras are kept.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ branch_labels = None
 depends_on = None
 
 WHEN = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+LONG_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 NOW = {
     "mysql": "(UTC_TIMESTAMP(6))",
@@ -36,6 +40,7 @@ def upgrade() -> None:
         cameras.add_column(sa.Column("categories", sa.JSON()))
         cameras.add_column(sa.Column("scene_backend", sa.String(16)))
         cameras.add_column(sa.Column("daily_budget_usd", sa.Float()))
+    op.add_column("segments", sa.Column("keep_days", sa.Float()))
     op.execute("UPDATE cameras SET house_rules = ''")  # a default for TEXT is beyond MySQL
     with op.batch_alter_table("cameras") as cameras:
         cameras.alter_column("house_rules", existing_type=sa.Text(), nullable=False)
@@ -43,7 +48,7 @@ def upgrade() -> None:
     op.create_table(
         "job_parts",
         sa.Column("job_id", BIG_ID, autoincrement=False, nullable=False),
-        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
         sa.Column("value", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "name", name=op.f("pk_job_parts")),
         **OPTIONS,
@@ -62,9 +67,9 @@ def upgrade() -> None:
         sa.Column("severity", sa.SmallInteger(), nullable=False),
         sa.Column("confidence", sa.Float(), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
-        sa.Column("notes", sa.Text(), nullable=False),
+        sa.Column("notes", LONG_TEXT, nullable=False),
         sa.Column("backend", sa.String(16), nullable=False),
-        sa.Column("model", sa.String(100)),
+        sa.Column("model", sa.String(255)),
         sa.Column("has_snapshot", sa.Boolean(), nullable=False),
         sa.Column("position", sa.SmallInteger(), nullable=False),
         sa.Column("state", sa.String(16), server_default="open", nullable=False),
@@ -92,11 +97,11 @@ def upgrade() -> None:
         sa.Column("segment_end", WHEN, nullable=False),
         sa.Column("video_path", sa.String(500), nullable=False),
         sa.Column("backend", sa.String(16), nullable=False),
-        sa.Column("model", sa.String(100)),
+        sa.Column("model", sa.String(255)),
         sa.Column("fallback_from", sa.String(16)),
         sa.Column("safety_score", sa.SmallInteger(), nullable=False),
         sa.Column("incident_count", sa.Integer(), nullable=False),
-        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("summary", LONG_TEXT, nullable=False),
         sa.Column("cost_microusd", sa.BigInteger(), nullable=False),
         sa.Column("created_at", WHEN, server_default=now, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scene_reports")),
@@ -137,5 +142,7 @@ def downgrade() -> None:
     with op.batch_alter_table("cameras") as cameras:
         for column in ("daily_budget_usd", "scene_backend", "categories", "house_rules"):
             cameras.drop_column(column)
+    with op.batch_alter_table("segments") as segments:
+        segments.drop_column("keep_days")
     op.create_index("ix_analysis_jobs_lease", "analysis_jobs", ["status", "locked_until"])
     op.drop_index("ix_analysis_jobs_status_id", "analysis_jobs")

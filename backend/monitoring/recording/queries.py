@@ -25,6 +25,7 @@ class Usage:
     segments: int
     size_bytes: int
     oldest: datetime | None
+    keep_days: float | None = None
 
 
 async def select_by_path(session: AsyncSession, video_path: str) -> SegmentRow | None:
@@ -120,12 +121,22 @@ async def select_usage(session: AsyncSession) -> list[Usage]:
             func.count(),
             func.coalesce(func.sum(SegmentRow.size_bytes), 0),
             func.min(SegmentRow.started_at),
+            func.max(SegmentRow.keep_days),
         )
         .where(PRESENT)
         .group_by(SegmentRow.camera_id)
     )
     rows = (await session.execute(statement)).all()
-    return [Usage(camera, number, int(size), oldest) for camera, number, size, oldest in rows]
+    return [
+        Usage(camera, number, int(size), oldest, keep_days)
+        for camera, number, size, oldest, keep_days in rows
+    ]
+
+
+async def update_keep_days(session: AsyncSession, camera_id: str, days: float | None) -> None:
+    """Note how long a camera's segments are kept once the camera is gone."""
+    statement = update(SegmentRow).where(SegmentRow.camera_id == camera_id)
+    await session.execute(statement.values(keep_days=days))
 
 
 async def select_oldest(

@@ -73,7 +73,7 @@ class Retention:
         cameras = {camera.id: camera for camera in await self._cameras.records()}
         for entry in usage:
             camera = cameras.get(entry.camera_id)
-            days = camera.retention_days if camera else None
+            days = camera.retention_days if camera else entry.keep_days
             limit = self._clock.now() - timedelta(days=days or self._recording.retention_days)
             freed = await self._delete_old(entry.camera_id, limit)
             if camera is not None and camera.retention_bytes is not None:
@@ -81,6 +81,16 @@ class Retention:
                 await self._delete_bytes(entry.camera_id, excess, TOO_MUCH, force=False)
         await self._sweep()
         await self._free_disk()
+
+    async def keep_as_now(self, camera_id: str) -> None:
+        """Keep a camera's archives for as long as now, when it is removed; bytes count no more.
+
+        Raises:
+            NotFound: there is no such camera.
+        """
+        camera = await self._cameras.read(camera_id)
+        async with self._database.write() as session:
+            await queries.update_keep_days(session, camera_id, camera.retention_days)
 
     async def delete_all(self, camera_id: str) -> None:
         """Delete every archive of a camera that was removed; its jobs are called off."""

@@ -47,7 +47,9 @@ async def delete_camera(
     camera_id: str,
     archives: Literal["keep", "delete"] = "keep",
 ) -> None:
-    """Remove a camera. Its archives stay for as long as they would have, or go with it."""
+    """Remove a camera. Its archives stay until they are as old as they would have been kept for
+    (its limit of bytes counts no more), or go with it."""
+    await retention.keep_as_now(camera_id)
     await cameras.delete(camera_id)
     if archives == "delete":
         await recordings.until_released(camera_id, within_s=LAST_SEGMENT_WITHIN_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, String
+from sqlalchemy import BigInteger, Float, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.kernel.db import Base, BigId, UtcDateTime, utc_now
@@ -26,6 +26,8 @@ class SegmentRow(Base):
     ended_at: Mapped[datetime] = mapped_column(UtcDateTime)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     job_id: Mapped[int | None]
+    keep_days: Mapped[float | None] = mapped_column(Float)
+    """What its camera's own age limit was when the camera was removed."""
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(
         UtcDateTime, default=utc_now(), server_default=utc_now()

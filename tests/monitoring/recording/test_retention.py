@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import httpx
 import pytest
 import structlog
 
@@ -53,6 +54,25 @@ async def test_archives_of_a_camera_that_is_gone_are_kept_as_long_as_by_default(
     await house.retention.run()
     (left,) = await house.segments()
     assert (now - left.started_at).days == 6
+
+
+async def test_archives_of_a_camera_that_is_removed_are_kept_as_long_as_it_kept_them(
+    any_house: House,
+) -> None:
+    now = any_house.clock.now()
+    transport = httpx.ASGITransport(app=any_house.app(), client=("127.0.0.1", 50000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        for name, days in (("long", 30), ("private", 1), ("usual", None)):
+            camera = await any_house.add_camera(name, retention_days=days)
+            for age in (40, 20, 6, 0.5):
+                await any_house.add_segment(camera, now - timedelta(days=age))
+            answer = await client.delete(f"/api/v1/cameras/{name}?archives=keep")
+            assert answer.status_code == 204
+    await any_house.retention.run()
+    kept = [(one.camera_id, (now - one.started_at).days) for one in await any_house.segments()]
+    assert sorted(kept) == [
+        ("long", 0), ("long", 6), ("long", 20), ("private", 0), ("usual", 0), ("usual", 6)
+    ]  # fmt: skip
 
 
 async def test_archives_that_wait_for_analysis_are_spared_by_age_and_do_not_hide_others(

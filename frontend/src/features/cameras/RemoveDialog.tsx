@@ -23,7 +23,7 @@ export function RemoveDialog({ camera, onClose, onRemoved }: Props) {
   return (
     <Dialog title={`Remove ${camera.name}?`} onClose={onClose}>
       <p className="text-sm text-quiet">
-        Recording stops at once. The archives can stay until they are older than archives are kept, or be deleted now, for good.
+        Recording stops at once. The archives can stay for as many days as this camera keeps them, or be deleted now, for good.
       </p>
       {remove.error && <p role="alert" className="mt-3 text-sm text-bad">{remove.error.message}</p>}
       <div className="mt-5 flex flex-wrap justify-end gap-2 max-sm:flex-col">
