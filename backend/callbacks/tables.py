@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, Integer, SmallInteger, String, Text
-from sqlalchemy.dialects import mysql
+from sqlalchemy import CheckConstraint, Index, Integer, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.callbacks.states import CallbackState
-from backend.kernel.db import Base, BigId, UtcDateTime, utc_now
-
-LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+from backend.kernel.db import Base, BigId, LongText, UtcDateTime, utc_now
 
 
 class CallbackRow(Base):

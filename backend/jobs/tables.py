@@ -107,5 +107,5 @@ class JobPartRow(Base):
     __tablename__ = "job_parts"
 
     job_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
-    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
     value: Mapped[Any] = mapped_column(JsonColumn)

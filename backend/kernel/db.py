@@ -7,7 +7,7 @@
   connection. The work must be safe to run again: it is, when all it does is in that transaction.
 - `utc_now()` and `utc_after(seconds)` are the database's clock in SQL: leases and due times compare
   only with it, never with a worker's.
-- Columns: `UtcDateTime` (aware UTC, microseconds), `JsonColumn`, `BigId`.
+- Columns: `UtcDateTime` (aware UTC, microseconds), `JsonColumn`, `BigId`, `LongText`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from sqlalchemy import (
     Dialect,
     Integer,
     MetaData,
+    Text,
     TypeDecorator,
     UpdateBase,
     event,
@@ -116,6 +117,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 JsonColumn = JSON(none_as_null=True)
 BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
+LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # TEXT ends at 64 KiB there
 
 
 class utc_now(FunctionElement[datetime]):  # noqa: N801  named like the SQL function it is
@@ -214,11 +216,6 @@ class Database:
     def dialect(self) -> str:
         """sqlite, mysql or postgresql."""
         return self.url.get_backend_name()
-
-    @property
-    def locks_rows(self) -> bool:
-        """Whether SELECT ... FOR UPDATE SKIP LOCKED exists; SQLite has one writer at a time."""
-        return self.dialect != "sqlite"
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -393,6 +390,8 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver begins nothing: _begin does
+        # SQLite's own knows ASCII only, and searches for text ignore case by it
+        connection.create_function("lower", 1, _lower, deterministic=True)
         cursor = connection.cursor()
         for pragma in (
             "journal_mode=WAL",
@@ -409,3 +408,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()

@@ -113,6 +113,7 @@ class ModelSettings(Group):
         "gemini-3.5-flash-lite",
         alias="GEMINI_MODEL",
         min_length=1,
+        max_length=200,
         description="Model that backend gemini asks.",
     )
     gemini_base_url: str | None = Field(
@@ -126,7 +127,10 @@ class ModelSettings(Group):
         description="Key of the OpenAI-compatible endpoint, where it wants one.",
     )
     openai_model: str | None = Field(
-        None, alias="OPENAI_MODEL", description="Model that backend openai asks."
+        None,
+        alias="OPENAI_MODEL",
+        max_length=200,
+        description="Model that backend openai asks.",
     )
     openai_base_url: str | None = Field(
         None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Date, Index, Integer, SmallInteger, String, Text
+from sqlalchemy import BigInteger, Date, Index, Integer, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.kernel.db import Base, BigId, UtcDateTime, utc_now
+from backend.kernel.db import Base, BigId, LongText, UtcDateTime, utc_now
 
 
 class SceneReportRow(Base):
@@ -22,11 +22,11 @@ class SceneReportRow(Base):
     segment_end: Mapped[datetime] = mapped_column(UtcDateTime)
     video_path: Mapped[str] = mapped_column(String(500))
     backend: Mapped[str] = mapped_column(String(16))
-    model: Mapped[str | None] = mapped_column(String(100))
+    model: Mapped[str | None] = mapped_column(String(255))
     fallback_from: Mapped[str | None] = mapped_column(String(16))
     safety_score: Mapped[int] = mapped_column(SmallInteger)
     incident_count: Mapped[int] = mapped_column(Integer)
-    summary: Mapped[str] = mapped_column(Text)
+    summary: Mapped[str] = mapped_column(LongText)
     cost_microusd: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(
         UtcDateTime, default=utc_now(), server_default=utc_now()

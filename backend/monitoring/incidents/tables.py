@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Float, Index, Integer, SmallInteger, String, Text
+from sqlalchemy import CheckConstraint, Float, Index, Integer, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.kernel.db import Base, BigId, JsonColumn, UtcDateTime, utc_now
+from backend.kernel.db import Base, BigId, JsonColumn, LongText, UtcDateTime, utc_now
 from backend.monitoring.incidents.states import IncidentState
 
 
@@ -32,10 +32,10 @@ class IncidentRow(Base):
     severity: Mapped[int] = mapped_column(SmallInteger)
     confidence: Mapped[float] = mapped_column(Float)
     evidence: Mapped[list[dict[str, Any]]] = mapped_column(JsonColumn)
-    notes: Mapped[str] = mapped_column(Text)
+    notes: Mapped[str] = mapped_column(LongText)
     """The words of the evidence, to search in."""
     backend: Mapped[str] = mapped_column(String(16))
-    model: Mapped[str | None] = mapped_column(String(100))
+    model: Mapped[str | None] = mapped_column(String(255))
     has_snapshot: Mapped[bool] = mapped_column()
     position: Mapped[int] = mapped_column(SmallInteger)
     """Its number among those of its archive, which names its snapshot."""
