@@ -20,7 +20,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import anyio
 import httpx2
 
-from backend.kernel.names import FOR_OPERATOR, NamedBackend, connect_by
+from backend.kernel.names import FOR_OPERATOR, NamedBackend
+from backend.kernel.net import connect_by
 from backend.kernel.retry import asked_delay_s
 
 CONNECT_TIMEOUT_S = 5.0

@@ -9,7 +9,7 @@ four names with a silent name server would stop them all. `LookUps` has threads 
   waits for one, no longer than for an answer.
 - No thread keeps the program from ending.
 
-`NamedBackend` connects by them, and `connect_by` has an HTTP client do so. TLS and the Host header
+`NamedBackend` connects by them (`net.connect_by` has an HTTP client do so). TLS and the Host header
 keep the name.
 """
 
@@ -24,7 +24,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
 import httpcore2
-import httpx2
 
 IPAddress = IPv4Address | IPv6Address
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -146,20 +145,6 @@ class NamedBackend(httpcore2.AsyncNetworkBackend):
             raise httpcore2.ConnectTimeout("the name was not looked up in time") from error
         except (OSError, ValueError) as error:  # UnicodeError is a ValueError
             raise httpcore2.ConnectError("the name leads to no address") from error
-
-
-def connect_by(backend: NamedBackend, client: httpx2.AsyncClient) -> None:
-    """Have all connections of a client made so, those to the environment's proxies as well.
-
-    Public arguments take no network backend along with the environment's proxies, so this reaches
-    into the client. Should the library rename its own, the `del` fails.
-    """
-    transports: list[Any] = [client._transport, *client._mounts.values()]  # noqa: SLF001
-    for transport in transports:
-        if transport is not None:
-            pool = transport._pool  # noqa: SLF001
-            del pool._network_backend  # noqa: SLF001
-            pool._network_backend = backend  # noqa: SLF001
 
 
 def literal_address(host: str) -> IPAddress | None:

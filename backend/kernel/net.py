@@ -309,6 +309,20 @@ def _inner(address: IPAddress) -> IPv4Address | None:
     return None
 
 
+def connect_by(backend: NamedBackend, client: httpx2.AsyncClient) -> None:
+    """Have all connections of a client made so, those to the environment's proxies as well.
+
+    Public arguments take no network backend along with the environment's proxies, so this reaches
+    into the client. Should the library rename its own, the `del` fails.
+    """
+    transports: list[Any] = [client._transport, *client._mounts.values()]  # noqa: SLF001
+    for transport in transports:
+        if transport is not None:
+            pool = transport._pool  # noqa: SLF001
+            del pool._network_backend  # noqa: SLF001
+            pool._network_backend = backend  # noqa: SLF001
+
+
 class _GuardedBackend(NamedBackend):
     """Opens connections: looks the name up, checks what is found, connects to just that."""
 

@@ -33,7 +33,8 @@ from backend.analysis.scene.vlm.model import (
     Usage,
 )
 from backend.kernel.clock import SystemClock
-from backend.kernel.names import FOR_OPERATOR, NamedBackend, connect_by
+from backend.kernel.names import FOR_OPERATOR, NamedBackend
+from backend.kernel.net import connect_by
 
 LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
 CONNECT_TIMEOUT_S = 10.0
