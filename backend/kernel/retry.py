@@ -4,6 +4,7 @@ together; and what a server asks for."""
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,9 +27,12 @@ class Backoff:
 
 
 def asked_delay_s(retry_after: str, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for; None for none and for nonsense."""
+    """Seconds that a Retry-After header asks for; None for none and for nonsense.
+
+    The standard has whole seconds only, but some servers write decimals.
+    """
     text = retry_after.strip()
-    if text.isascii() and text.isdigit():
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text[:12])
     try:
         at = parsedate_to_datetime(text)

@@ -83,3 +83,11 @@ _PIECES = [
 def test_nonsense_is_no_error(said: str) -> None:
     delay_s = asked_delay_s(said, NOW)
     assert delay_s is None or delay_s >= 0
+
+
+@pytest.mark.parametrize(
+    ("said", "delay_s"),
+    [("2.5", 2.5), ("0.25", 0.25), ("9" * 12 + ".9", 999_999_999_999), ("1.", None), (".5", None)],
+)
+def test_decimals_are_taken_though_the_standard_has_none(said: str, delay_s: float | None) -> None:
+    assert asked_delay_s(said, NOW) == delay_s

@@ -12,8 +12,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -25,6 +24,7 @@ from backend.analysis.scene.vlm.model import (
     ModelRefused,
 )
 from backend.kernel.redact import MASK, redact
+from backend.kernel.retry import asked_delay_s
 
 LONGEST_HINT_S = 3600.0
 LONGEST_WORDS = 300
@@ -168,22 +168,12 @@ def _hint_s(
     headers: Mapping[str, str], error: Mapping[str, Any] | None, now: datetime
 ) -> float | None:
     """How long the server asks to be left alone: Retry-After, else `google.rpc.RetryInfo`."""
-    said = headers.get("retry-after", "").strip()
-    hint_s = float(said) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", said) else _until(said, now)
+    hint_s = asked_delay_s(headers.get("retry-after", ""), now)
     for detail in _details(error) if hint_s is None else ():
         delay = str(detail.get("retryDelay"))
         if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s", delay):
             hint_s = float(delay.removesuffix("s"))
-    return None if hint_s is None else min(max(hint_s, 0.0), LONGEST_HINT_S)
-
-
-def _until(date: str, now: datetime) -> float | None:
-    try:
-        then = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    # HTTP dates are GMT; one written with "-0000" is parsed as naive.
-    return (then.replace(tzinfo=then.tzinfo or UTC) - now).total_seconds()
+    return None if hint_s is None else min(hint_s, LONGEST_HINT_S)
 
 
 def _words(body: bytes | None, key: str | None) -> str:

@@ -226,6 +226,16 @@ async def test_geminis_own_hint_is_kept(server: ModelServer, delay: str, hint_s:
     assert fault.retry_after_s == hint_s
 
 
+@pytest.mark.parametrize(
+    "date", ["Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "Fri, 31 Dec 2027 23:59:59 +99999999"]
+)
+async def test_a_date_that_is_none_is_no_hint(model: VisionModel, server: ModelServer, date: str):
+    server.answer_with(Reply(status=429, retry_after=date))
+    fault = await fault_of(model)
+    assert isinstance(fault, ModelBusy)
+    assert fault.retry_after_s is None
+
+
 # Secrets
 
 
