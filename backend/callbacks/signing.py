@@ -9,7 +9,9 @@ from datetime import datetime
 from standardwebhooks import Webhook
 
 USER_AGENT = "ML-Server/1.0"
-LEAST_KEY_BYTES = 16
+LEAST_KEY_BYTES = 24
+MOST_KEY_BYTES = 64
+"""As Standard Webhooks says."""
 
 
 class Signer:
@@ -31,14 +33,11 @@ class Signer:
             key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         except (binascii.Error, ValueError):
             raise ValueError("a webhook secret is base64, as in whsec_...") from None
-        if len(key) < LEAST_KEY_BYTES:
-            raise ValueError(f"a webhook secret is the base64 of {LEAST_KEY_BYTES} bytes or more")
+        if not LEAST_KEY_BYTES <= len(key) <= MOST_KEY_BYTES:
+            raise ValueError(
+                f"a webhook secret is the base64 of {LEAST_KEY_BYTES} to {MOST_KEY_BYTES} bytes"
+            )
         self._webhook = Webhook(key)
-
-    @property
-    def signs(self) -> bool:
-        """Whether there is a secret."""
-        return self._webhook is not None
 
     def headers(self, message_id: str, body: str, at: datetime) -> dict[str, str]:
         """The headers of one attempt."""

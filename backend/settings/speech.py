@@ -16,12 +16,13 @@ class SpeechApiSettings(Group):
         "pocketsphinx",
         alias="SPEECH_TRANSCRIBER",
         description="Who transcribes: pocketsphinx (embedded, English, low accuracy) or whisper"
-        " (faster-whisper, needs WHISPER_MODEL).",
+        " (faster-whisper, the model WHISPER_MODEL).",
     )
     whisper_model: str | None = Field(
         None,
         alias="WHISPER_MODEL",
-        description="faster-whisper model: a name such as large-v3-turbo, or a local folder.",
+        description="faster-whisper model: a name such as large-v3-turbo, or a local folder"
+        " (default: small).",
     )
     diarizer: Literal["embedded", "pyannote"] = Field(
         "embedded",

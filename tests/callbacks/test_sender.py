@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -66,6 +67,15 @@ def test_a_secret_that_signs_nothing_is_refused_and_not_repeated(secret: str) ->
     with pytest.raises(ValueError, match="webhook secret") as caught:
         Signer(secret)
     assert not secret or secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key_bytes", "is_one"), [(16, False), (23, False), (24, True), (64, True), (65, False)]
+)
+def test_a_secret_has_as_many_bytes_as_standard_webhooks_says(key_bytes: int, is_one: bool) -> None:
+    secret = "whsec_" + base64.b64encode(bytes(range(key_bytes))).decode()
+    with nullcontext() if is_one else pytest.raises(ValueError, match="24 to 64 bytes"):
+        Signer(secret)
 
 
 async def test_a_connection_is_used_again_and_cookies_are_not(
