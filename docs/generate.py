@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from backend.callbacks.states import CALLBACK
 from backend.jobs.states import JOB
 from backend.kernel.auth import Role
 from backend.main import create_app
@@ -28,6 +29,7 @@ from backend.monitoring.incidents.states import INCIDENT
 from backend.operations import openapi
 from backend.operations.access import list_access
 from backend.settings import GROUPS, Group, Settings
+from backend.speech.states import RESULT
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "Written by `python -m docs.generate`; changes here are lost."
@@ -113,7 +115,7 @@ def configuration() -> str:
 def states() -> str:
     """The state machines as pictures."""
     lines = ["# States", "", f"<!-- {NOTE} -->"]
-    for machine in (CAMERA, JOB, INCIDENT):
+    for machine in (CAMERA, JOB, INCIDENT, CALLBACK, RESULT):
         lines += ["", f"## {machine.name.capitalize()}", "", "```mermaid", machine.mermaid(), "```"]
     return "\n".join(lines) + "\n"
 

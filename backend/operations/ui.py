@@ -1,7 +1,8 @@
 """The page's files under /ui/, and Swagger's under /docs/files/.
 
 Files whose names hold a hash of their content are kept by browsers for good; the rest is asked for
-again each time. An address that is no file is the page's own affair: it gets index.html.
+again each time. An address that is no file is the page's own affair, dots or not: it gets
+index.html. Only below `assets/` a missing file is one.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ class PageFiles(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file, else index.html, else how to build it."""
+        is_asset = PurePosixPath(path).parts[:1] == ("assets",)
         try:
             response = await super().get_response(path, scope)
-            is_hashed = path.startswith("assets/")
-            response.headers["Cache-Control"] = FOREVER if is_hashed else ASK_AGAIN
+            response.headers["Cache-Control"] = FOREVER if is_asset else ASK_AGAIN
         except HTTPException as error:
-            if error.status_code != 404 or _names_a_file(path):
+            if error.status_code != 404 or is_asset:
                 raise
             response = await self._index(scope)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
@@ -62,8 +63,3 @@ class PageFiles(StaticFiles):
             response = HTMLResponse(NOT_BUILT, status_code=503)
         response.headers["Cache-Control"] = ASK_AGAIN
         return response
-
-
-def _names_a_file(path: str) -> bool:
-    name = PurePosixPath(path)
-    return name.parts[:1] == ("assets",) or bool(name.suffix)

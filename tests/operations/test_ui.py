@@ -57,7 +57,13 @@ async def test_another_file_is_asked_for_again(page: AsyncClient) -> None:
     assert answer.headers["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize("path", ["/ui/assets/gone.js", "/ui/assets/", "/ui/robots.txt"])
+@pytest.mark.parametrize("path", ["/ui/speech/talk.mp4", "/ui/speech/a.b.c", "/ui/assets.d/x.js"])
+async def test_a_dot_in_an_address_makes_it_no_file(page: AsyncClient, path: str) -> None:
+    answer = await page.get(path)
+    assert (answer.status_code, answer.text) == (200, "<title>page</title>")
+
+
+@pytest.mark.parametrize("path", ["/ui/assets/gone.js", "/ui/assets/", "/ui/assets"])
 async def test_a_file_that_is_not_there_is_not_the_page(page: AsyncClient, path: str) -> None:
     assert (await page.get(path)).status_code == 404
 

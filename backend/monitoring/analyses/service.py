@@ -5,11 +5,9 @@ Used by the API, and by workers, which store in the transaction that ends their 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 from statistics import fmean
 from zoneinfo import ZoneInfo
 
@@ -30,6 +28,7 @@ from backend.monitoring.analyses.schemas import (
 )
 from backend.monitoring.analyses.spending import ALL, MICRO, Spending
 from backend.monitoring.analyses.tables import SceneReportRow
+from backend.monitoring.archives import archive_url, still_there
 from backend.monitoring.incidents.schemas import IncidentFilter
 from backend.monitoring.incidents.service import IncidentService
 from backend.settings import ModelSettings, StorageSettings
@@ -117,8 +116,9 @@ class SceneReports:
         day = day or self._spending.today()
         since, until = self._midnight(day), self._midnight(day + timedelta(days=1))
         if text:
-            rows = await self._with_text(text, since, until, camera_id)
+            rows, more = await self._with_text(text, since, until, camera_id)
         else:
+            more = False
             async with self._database.read() as session:
                 rows = await queries.select_reports(
                     session, since, until, camera_id=camera_id, limit=MOST_ENTRIES + 1
@@ -130,7 +130,7 @@ class SceneReports:
             starts_at=since,
             ends_at=until,
             entries=await self._entries(shown),
-            truncated=len(rows) > len(shown),
+            truncated=more or len(rows) > len(shown),
         )
 
     async def costs(
@@ -172,13 +172,17 @@ class SceneReports:
 
     async def _with_text(
         self, text: str, since: datetime, until: datetime, camera_id: str | None
-    ) -> Sequence[SceneReportRow]:
+    ) -> tuple[Sequence[SceneReportRow], bool]:
+        """Reports that hold it, or whose incidents do; and whether there are more such incidents.
+
+        The incidents that are looked through are the day's last ones.
+        """
         wanted = IncidentFilter(
             camera_id=camera_id, since=since, until=until + timedelta(hours=1), text=text
         )
         found = await self._incidents.page(wanted, None, MOST_ENTRIES)
         async with self._database.read() as session:
-            return await queries.select_text(
+            rows = await queries.select_text(
                 session,
                 text,
                 since,
@@ -187,13 +191,10 @@ class SceneReports:
                 job_ids=sorted({incident.job_id for incident in found.items}),
                 limit=MOST_ENTRIES + 1,
             )
+        return rows, found.next_cursor is not None
 
     async def _entries(self, rows: Sequence[SceneReportRow]) -> list[DayEntry]:
-        def there() -> set[str]:
-            paths = (row.video_path for row in rows)
-            return {path for path in paths if (self._data_dir / path).is_file()}
-
-        archives = await asyncio.to_thread(there)
+        archives = await still_there(self._data_dir, {row.video_path for row in rows})
         return [
             DayEntry(
                 at=row.segment_start,
@@ -205,7 +206,7 @@ class SceneReports:
                 incident_count=row.incident_count,
                 backend=row.backend,
                 fallback_from=row.fallback_from,
-                video_url=f"/archive/{row.camera_id}/{Path(row.video_path).name}"
+                video_url=archive_url(row.camera_id, row.video_path)
                 if row.video_path in archives
                 else None,
             )

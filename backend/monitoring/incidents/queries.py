@@ -57,7 +57,10 @@ def page(
 
 
 async def count_verdicts(
-    session: AsyncSession, camera_id: str | None, since: datetime | None
+    session: AsyncSession,
+    camera_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
 ) -> Sequence[Row[str, str, str, int]]:
     """(camera, category, state, number) of incidents."""
     row = IncidentRow
@@ -68,6 +71,8 @@ async def count_verdicts(
         statement = statement.where(row.camera_id == camera_id)
     if since is not None:
         statement = statement.where(row.starts_at >= since)
+    if until is not None:
+        statement = statement.where(row.starts_at < until)
     return (await session.execute(statement)).all()
 
 

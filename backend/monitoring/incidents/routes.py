@@ -57,9 +57,10 @@ async def read_precision(
     incidents: Incidents,
     camera_id: Annotated[str | None, Query(max_length=50)] = None,
     since: Annotated[UtcTime | None, Query(description="Incidents from here on.")] = None,
+    until: Annotated[UtcTime | None, Query(description="Incidents before.")] = None,
 ) -> Page[PrecisionView]:
     """How often people found a camera's incidents to be right, by category."""
-    return Page(items=await incidents.precision(camera_id, since))
+    return Page(items=await incidents.precision(camera_id, since, until=until))
 
 
 @router.get("/{incident_id}", dependencies=[VIEWER])

@@ -21,6 +21,7 @@ from backend.kernel.clock import Clock
 from backend.kernel.db import Database
 from backend.kernel.errors import NotFound
 from backend.kernel.http import Page, RowId, UtcTime, decode_cursor, encode_cursor
+from backend.monitoring.archives import archive_url, still_there
 from backend.monitoring.incidents import queries
 from backend.monitoring.incidents.schemas import (
     FoundIncidents,
@@ -147,10 +148,12 @@ class IncidentService:
         await self._database.retrying(work)
         return await self.read(incident_id)
 
-    async def precision(self, camera_id: str | None, since: datetime | None) -> list[PrecisionView]:
+    async def precision(
+        self, camera_id: str | None, since: datetime | None, *, until: datetime | None = None
+    ) -> list[PrecisionView]:
         """How often people found a camera's incidents to be right, by category."""
         async with self._database.read() as session:
-            rows = await queries.count_verdicts(session, camera_id, since)
+            rows = await queries.count_verdicts(session, camera_id, since, until)
         counts: dict[tuple[str, str], Counter[str]] = {}
         for camera, category, state, number in rows:
             counts.setdefault((camera, category), Counter())[state] = number
@@ -189,19 +192,13 @@ class IncidentService:
         return snapshot_path(self._data_dir / row.video_path, row.position)
 
     async def _views(self, rows: Sequence[IncidentRow]) -> list[IncidentView]:
-        paths = {row.video_path for row in rows}
-
-        def there() -> set[str]:
-            return {path for path in paths if (self._data_dir / path).is_file()}
-
-        archives = await asyncio.to_thread(there) if paths else set()
+        archives = await still_there(self._data_dir, {row.video_path for row in rows})
         return [_view(row, has_archive=row.video_path in archives) for row in rows]
 
 
 def _view(row: IncidentRow, *, has_archive: bool) -> IncidentView:
-    video_url = f"/archive/{row.camera_id}/{Path(row.video_path).name}"
     facts = {name: getattr(row, name, None) for name in IncidentView.model_fields}
-    facts["video_url"] = video_url if has_archive else None
+    facts["video_url"] = archive_url(row.camera_id, row.video_path) if has_archive else None
     has_picture = has_archive and row.has_snapshot  # they are deleted together
     facts["snapshot_url"] = f"/api/v1/incidents/{row.id}/snapshot" if has_picture else None
     return IncidentView.model_validate(facts)

@@ -26,6 +26,7 @@ from backend.kernel.errors import Unavailable
 from backend.kernel.http import Page, RowId, UtcTime, decode_cursor, encode_cursor
 from backend.media.archive import FinishedSegment, list_archives, make_durable
 from backend.media.hls import clear_live_folder
+from backend.monitoring.archives import archive_url
 from backend.monitoring.cameras.service import CameraRecord, substream_name
 from backend.monitoring.incidents.schemas import IncidentView
 from backend.monitoring.incidents.service import IncidentService
@@ -290,7 +291,7 @@ class RecordingService:
                 started_at=newest.started_at,
                 ended_at=max(newest.modified_at, newest.started_at),
                 size_bytes=newest.size_bytes,
-                video_url=f"/archive/{camera_id}/{newest.path.name}",
+                video_url=archive_url(camera_id, newest.path),
                 job_id=None,
                 job_status=None,
                 safety_score=None,
@@ -310,7 +311,7 @@ def _view(
         started_at=row.started_at,
         ended_at=row.ended_at,
         size_bytes=row.size_bytes,
-        video_url=f"/archive/{row.camera_id}/{Path(row.video_path).name}",
+        video_url=archive_url(row.camera_id, row.video_path),
         job_id=row.job_id,
         job_status=job.status if job else None,
         safety_score=job.safety_score if job else None,

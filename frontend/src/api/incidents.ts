@@ -21,6 +21,8 @@ export interface IncidentFilter {
   cursor?: string | undefined;
 }
 
+export type PrecisionFilter = Pick<IncidentFilter, "camera_id" | "since" | "until">;
+
 export const incidentKeys = {
   all: ["incidents"] as const,
   lists: ["incidents", "list"] as const,
@@ -64,7 +66,7 @@ export const incidentQuery = (id: number | undefined) =>
     queryFn: id === undefined ? skipToken : () => unwrap(api.GET("/api/v1/incidents/{incident_id}", { params: { path: { incident_id: id } } })),
   });
 
-export const precisionQuery = (filter: Pick<IncidentFilter, "camera_id" | "since">) =>
+export const precisionQuery = (filter: PrecisionFilter) =>
   queryOptions({
     queryKey: [...incidentKeys.precision, filter],
     queryFn: () => unwrap(api.GET("/api/v1/incidents/precision", { params: { query: given(filter) } })),

@@ -152,7 +152,8 @@ export interface paths {
         post?: never;
         /**
          * Delete Camera
-         * @description Remove a camera. Its archives stay for as long as they would have, or go with it.
+         * @description Remove a camera. Its archives stay until they are as old as they would have been kept for
+         *     (its limit of bytes counts no more), or go with it.
          */
         delete: operations["delete_camera"];
         options?: never;
@@ -2914,6 +2915,8 @@ export interface operations {
                 camera_id?: string | null;
                 /** @description Incidents from here on. */
                 since?: string | null;
+                /** @description Incidents before. */
+                until?: string | null;
             };
             header?: never;
             path?: never;

@@ -67,6 +67,16 @@ test("a day begins at the site's midnight, also when clocks change", () => {
   expect(midnight("Pacific/Auckland", "2026-01-01")).toBe("2025-12-31T11:00:00.000Z");
 });
 
+test("a day whose midnight is skipped begins with the clock's next second", () => {
+  expect(midnight("America/Santiago", "2026-09-06")).toBe("2026-09-06T04:00:00.000Z");
+  expect(midnight("America/Havana", "2026-03-08")).toBe("2026-03-08T05:00:00.000Z");
+  expect(midnight("Asia/Beirut", "2026-03-29")).toBe("2026-03-28T22:00:00.000Z");
+});
+
+test("a day whose midnight comes twice begins with the first", () => {
+  expect(midnight("America/Havana", "2026-11-01")).toBe("2026-11-01T04:00:00.000Z");
+});
+
 test("days are counted as a calendar counts them", () => {
   expect(addDays("2026-03-01", -1)).toBe("2026-02-28");
   expect(daysBetween("2026-03-28", "2026-03-30")).toBe(2);

@@ -37,7 +37,8 @@ export function midnight(zone: string, day: string): string {
   const wanted = Date.parse(`${day}T00:00:00Z`);
   let found = wanted;
   for (let again = 0; again < 2; again += 1) found += wanted - clockMs(zone, found);
-  return new Date(found).toISOString();
+  // west of Greenwich a skipped midnight is met from before, east of it from after
+  return new Date(found + Math.max(0, wanted - clockMs(zone, found))).toISOString();
 }
 
 export const addDays = (day: string, days: number): string =>

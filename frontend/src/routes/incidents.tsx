@@ -35,7 +35,8 @@ function InZone({ zone }: { zone: string }) {
     void navigate({ search: (old) => ({ ...old, cursor: undefined, incident: undefined, ...changed }), replace: "text" in changed, resetScroll: false });
   const open = (incident: number | undefined) => void navigate({ search: (old) => ({ ...old, incident }), replace: true, resetScroll: false });
   const items = incidents.data?.items ?? [];
-  const precision = <PrecisionTable filter={{ camera_id: filter.camera_id, since: filter.since }} cameras={cameras} />;
+  const { camera_id, since, until } = filter;
+  const precision = <PrecisionTable filter={{ camera_id, since, until }} cameras={cameras} />;
   return (
     <>
       <IncidentFilters search={search} cameras={cameras} onChange={change} />

@@ -288,6 +288,26 @@ async def test_a_text_is_found_in_summaries_and_evidence(
     assert (await house.reports.day(date(2026, 3, 2), None, text)).entries == []
 
 
+async def test_a_text_that_too_many_incidents_hold_is_said_to_be_cut_off(
+    sited: Sited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = sited("UTC")
+    monkeypatch.setattr("backend.monitoring.analyses.service.MOST_ENTRIES", 3)
+    for n in range(2):
+        seen = found(n, at(f"10:{n}0:00"), *(incident(t=t, note="a forklift") for t in range(3)))
+        await store_reports(house, report(seen))
+    view = await house.reports.day(date(2026, 3, 1), None, "forklift")
+    assert ([entry.job_id for entry in view.entries], view.truncated) == ([1], True)
+    only = await house.reports.day(date(2026, 3, 1), "gate", "forklift")
+    assert (only.entries, only.truncated) == ([], False)
+
+
+async def test_a_text_in_a_summary_is_found_in_any_case_beyond_ascii_too(sited: Sited) -> None:
+    house = sited("UTC")
+    await store_reports(house, report(found(1, at("10:00:00")), summary="Ein Mann ÜBERQUERT ihn."))
+    assert len((await house.reports.day(date(2026, 3, 1), None, "überquert")).entries) == 1
+
+
 async def test_a_text_in_an_incident_late_in_the_last_archive_of_a_day_is_found(
     sited: Sited,
 ) -> None:

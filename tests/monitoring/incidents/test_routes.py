@@ -154,3 +154,10 @@ async def test_a_viewer_may_look_and_not_judge(stranger: httpx.AsyncClient, hous
     judged = await stranger.post(address, json=verdict, headers=operator)
     assert judged.status_code == 200
     assert judged.json()["state"] == "rejected"
+
+
+async def test_precision_is_asked_for_up_to_a_day(client: httpx.AsyncClient, house: House) -> None:
+    await store(house, found(1, at("10:00:00"), incident("fall", t=0)))
+    for until, rows in (("2026-03-02", 1), ("2026-03-01T10:00:00Z", 0), ("2026-03-01", 0)):
+        answer = await client.get(f"{INCIDENTS}/precision", params={"until": until})
+        assert (answer.status_code, len(answer.json()["items"])) == (200, rows)

@@ -299,3 +299,24 @@ async def test_of_two_people_who_judge_at_once_the_last_one_counts(any_house: Ho
     states = [event["state"] for event in await house.events("incident.reviewed")]
     assert sorted(states) == ["confirmed", "rejected"]
     assert states[-1] == now.state
+
+
+@pytest.mark.parametrize("text", ["überquert", "ÜBERQUERT", "ЧЕЛОВЕК", "человек"])
+async def test_a_text_is_found_in_any_case_beyond_ascii_too(any_house: House, text: str) -> None:
+    note = "Er ÜberQuert den Hof. Человек бежит."
+    await store(any_house, found(1, at("10:00:00"), incident(t=0, note=note)))
+    assert await starts(any_house, text=text) == ["10:00:00"]
+
+
+async def test_precision_is_of_a_stretch_of_time(any_house: House) -> None:
+    house = any_house
+    for n in range(3):
+        await store(house, found(n, at(f"10:{n}0:00"), incident("fall", t=0)))
+
+    async def counted(since: str, until: str) -> int:
+        views = await house.incidents.precision(None, at(since), until=at(until))
+        return sum(view.open for view in views)
+
+    assert await counted("10:00:00", "10:20:00") == 2  # as in the list: what begins before
+    assert await counted("10:10:00", "10:20:01") == 2
+    assert await counted("10:00:01", "10:10:00") == 0

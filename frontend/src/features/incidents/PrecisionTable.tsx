@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 
 import type { Camera } from "../../api/cameras";
-import { type IncidentFilter, type Precision, precisionQuery } from "../../api/incidents";
+import { type Precision, type PrecisionFilter, precisionQuery } from "../../api/incidents";
 import { Card } from "../../components/Card";
 import { ErrorState } from "../../components/ErrorState";
 import { Skeleton } from "../../components/Skeleton";
@@ -14,7 +14,7 @@ const CELL = "px-2 py-1.5 text-right last:pr-4";
 type Counts = Pick<Precision, "confirmed" | "rejected" | "open" | "precision">;
 
 /** How often people found a camera's incidents to be right, by category. */
-export function PrecisionTable({ filter, cameras }: { filter: Pick<IncidentFilter, "camera_id" | "since">; cameras: Camera[] }) {
+export function PrecisionTable({ filter, cameras }: { filter: PrecisionFilter; cameras: Camera[] }) {
   const precision = useQuery(precisionQuery(filter));
   const rows = precision.data?.items ?? [];
   const all = total(rows);
