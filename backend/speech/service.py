@@ -7,6 +7,7 @@ to repeat. The caller is called back by whatever ends the job; nothing here wait
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -34,12 +35,12 @@ from backend.speech.schemas import (
     SpeechJobView,
     is_job_id,
 )
+from backend.speech.states import SPEECH_JOB
 from backend.speech.tables import SpeechJobRow
 from backend.speech.videos import Videos
 
 log = structlog.get_logger(__name__)
 
-SPEECH_JOB = "speech"
 CURSOR = TypeAdapter(tuple[UtcTime, RowId])
 MEASURED = 20
 """Jobs whose time tells how long the next one will take."""
@@ -47,6 +48,19 @@ ASSUMED_S = 120
 """What one takes while none was measured; then it counts like one of them."""
 CLEANUP_BATCH = 100
 LIVE = (JobStatus.PENDING, JobStatus.PROCESSING, JobStatus.COMPLETED)
+
+
+@dataclass(frozen=True, slots=True)
+class _NewSpeechJob:
+    """A job to be taken on, in the words of its row."""
+
+    job_id: str
+    url: str | None
+    object_hash: str
+    filename: str
+    keeps_video: bool
+    video_path: str | None = None
+    size_bytes: int | None = None
 
 
 class SpeechService:
@@ -84,7 +98,7 @@ class SpeechService:
             check_url(request.video_url, self._policy)
         except InvalidInput as error:
             raise InvalidInput(error.message, code="INVALID_REQUEST") from error
-        new = SpeechJobRow(
+        new = _NewSpeechJob(
             job_id=request.job_id,
             url=request.video_url,
             object_hash=object_hash(request.video_url),
@@ -100,7 +114,7 @@ class SpeechService:
             Unavailable: the disk refuses it.
         """
         job_id = str(uuid4())
-        new = SpeechJobRow(
+        new = _NewSpeechJob(
             job_id=job_id,
             url=None,
             object_hash=object_hash(f"upload:{job_id}"),
@@ -171,7 +185,7 @@ class SpeechService:
             if len(rows) < CLEANUP_BATCH:
                 return total
 
-    async def _take_on(self, new: SpeechJobRow, *, priority: Priority) -> Accepted:
+    async def _take_on(self, new: _NewSpeechJob, *, priority: Priority) -> Accepted:
         async def work(session: AsyncSession) -> None:
             # locked: of two who ask for a new attempt at once, one finds the other's
             row = await queries.select_by_job_id(session, new.job_id, locks=True)
@@ -186,13 +200,13 @@ class SpeechService:
             await self._database.retrying(work)  # the same request came twice at once
         return Accepted(job_id=new.job_id, estimated_time=await self._estimate())
 
-    async def _add(self, session: AsyncSession, new: SpeechJobRow, priority: Priority) -> None:
-        row = SpeechJobRow(**_values(new), queue_job_id=await self._enqueue(session, new, priority))
-        session.add(row)
+    async def _add(self, session: AsyncSession, new: _NewSpeechJob, priority: Priority) -> None:
+        queue_job_id = await self._enqueue(session, new, priority)
+        session.add(SpeechJobRow(**asdict(new), queue_job_id=queue_job_id))
         await session.flush()
 
     async def _again(
-        self, session: AsyncSession, row: SpeechJobRow, new: SpeechJobRow, priority: Priority
+        self, session: AsyncSession, row: SpeechJobRow, new: _NewSpeechJob, priority: Priority
     ) -> None:
         """The id is known: the same video again, or a mistake of the caller."""
         if row.object_hash != new.object_hash:
@@ -213,7 +227,7 @@ class SpeechService:
             await self._queue.start_again(session, row.queue_job_id, changes)
         await queries.update_speech_job(session, row.id, values)
 
-    async def _enqueue(self, session: AsyncSession, new: SpeechJobRow, priority: Priority) -> int:
+    async def _enqueue(self, session: AsyncSession, new: _NewSpeechJob, priority: Priority) -> int:
         job = NewJob(
             kind=SPEECH_JOB,
             priority=priority,
@@ -269,8 +283,3 @@ def _summary(row: SpeechJobRow, job: JobSummary) -> SpeechJobSummary:
         completed_at=job.completed_at,
         has_video=row.keeps_video and row.video_path is not None,
     )
-
-
-def _values(row: SpeechJobRow) -> dict[str, Any]:
-    names = ("job_id", "url", "object_hash", "filename", "video_path", "size_bytes", "keeps_video")
-    return {name: getattr(row, name) for name in names}

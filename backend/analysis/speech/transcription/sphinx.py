@@ -1,9 +1,10 @@
 """The transcriber that is always there: pocketsphinx and the English model in its wheel.
 
-Its accuracy is low: of read speech about every fourth word is wrong, of a telephone call most are.
-It shows the whole chain without a download, and its word times are good to 30 ms. An hour takes
-about 8 minutes of one core. The library holds the interpreter's lock, so it is fed with a quarter
-of a second at a time: others run in between, and a cancelled request ends at once.
+Its accuracy is low: of clearly read speech about every fifth word is wrong, and worse is to be
+expected of telephone calls. It shows the whole chain without a download, and its word times are
+good to 30 ms. An hour takes about 9 minutes of one core. The library holds the interpreter's lock,
+so it is fed with a quarter of a second at a time: others run in between, and a cancelled request
+ends at once.
 
 Its acoustic model wants each feature's mean over the utterance removed. Fed in small parts it would
 guess that mean, and get far more words wrong (38 % instead of 31 % of the test recordings). So
