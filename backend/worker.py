@@ -41,6 +41,7 @@ from backend.kernel.logs import configure_logs
 from backend.kernel.net import fetch_policy
 from backend.kernel.nudge import JOBS, NudgeListener, Nudges
 from backend.kernel.schema_version import SchemaMismatch, check_schema
+from backend.kernel.work_folder import work_folder
 from backend.media.ffmpeg import Ffmpeg, find_ffmpeg
 from backend.monitoring.analyses.breakers import Breakers
 from backend.monitoring.analyses.handlers.local_pass import LocalPass
@@ -48,7 +49,6 @@ from backend.monitoring.analyses.handlers.model_pass import ModelPass
 from backend.monitoring.analyses.handlers.scene import SceneHandler
 from backend.monitoring.analyses.handlers.shelf import ModelShelf
 from backend.monitoring.analyses.handlers.trials import BackendTestHandler, DryRunHandler
-from backend.monitoring.analyses.handlers.work_folder import work_folder
 from backend.monitoring.analyses.service import SceneReports
 from backend.monitoring.analyses.spending import Spending
 from backend.monitoring.analyses.trials import DRY_RUN_JOB, TEST_JOB
@@ -57,8 +57,7 @@ from backend.monitoring.incidents.service import IncidentService
 from backend.monitoring.recording.service import SCENE_JOB
 from backend.settings import CallbackSettings, Settings, SettingsError, load_settings
 from backend.speech.handlers import SpeechDownloadHandler, SpeechHandler
-from backend.speech.service import SPEECH_JOB
-from backend.speech.states import error_code
+from backend.speech.states import SPEECH_JOB, error_code
 from backend.version import __version__
 
 log = structlog.get_logger(__name__)
@@ -180,7 +179,7 @@ def _scene_kinds(stack: AsyncExitStack, place: _Place) -> list[JobKind]:
     cameras = CameraService(database, place.outbox, storage, clock)
     local = LocalPass(pool, scene, storage, analyser=place.analyser)
     model = ModelPass(place.ffmpeg, models, place.folder, zone)
-    shelf = ModelShelf(models, Breakers(database, clock), spending)
+    shelf = ModelShelf(models, Breakers(database), spending)
     stack.push_async_callback(shelf.aclose)
     archives = SceneHandler(
         local, model, shelf, cameras, reports, spending, place.ffmpeg, scene, storage, clock

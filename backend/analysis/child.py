@@ -26,13 +26,13 @@ from typing import Any, BinaryIO
 
 import structlog
 
-from backend.analysis.environment import LOW_PRIORITY_NICE
 from backend.analysis.protocol import (
     AnalysisError,
     Cancelled,
 )
 from backend.analysis.registry import ANALYSERS, FAKE_ANALYSERS, Answer
 from backend.kernel.logs import configure_logs
+from backend.media.process import LOW_PRIORITY
 
 log = structlog.get_logger(__name__)
 
@@ -171,7 +171,7 @@ def main() -> None:
     """Serve one parent."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--fakes", action="store_true", help="offer the fake analysers too")
-    parser.add_argument("--nice", type=int, default=LOW_PRIORITY_NICE, help="added to the niceness")
+    parser.add_argument("--nice", type=int, default=LOW_PRIORITY, help="added to the niceness")
     parser.add_argument("--log-level", default="INFO")
     parser.add_argument("--log-format", default="auto", choices=("auto", "text", "json"))
     arguments = parser.parse_args()

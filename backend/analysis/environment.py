@@ -10,9 +10,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-LOW_PRIORITY_NICE = 10
-"""Live video on the same machine comes first."""
-
 
 def quiet_environment(models_dir: Path, *, threads: int = 1) -> dict[str, str]:
     """Variables to add to the environment of a process that loads models."""

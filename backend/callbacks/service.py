@@ -25,7 +25,7 @@ from backend.callbacks.schemas import (
 )
 from backend.callbacks.states import CALLBACK, CallbackKind, CallbackState
 from backend.callbacks.tables import CallbackRow
-from backend.callbacks.targets import CallbackTargets, Target
+from backend.callbacks.targets import CallbackTargets
 from backend.kernel.db import Database, after_commit, utc_after, utc_now
 from backend.kernel.errors import Conflict, InvalidInput, NotFound
 from backend.kernel.http import Page, RowId, decode_cursor, encode_cursor
@@ -58,15 +58,6 @@ class Callbacks:
         self._nudges = nudges
         self._targets = targets
 
-    def check_target(self, url: str) -> Target:
-        """What a URL leads to.
-
-        Raises:
-            InvalidInput: callbacks may not go there (`callback_host_refused`), or it is no URL of
-                a web server (`callback_url_wrong`).
-        """
-        return self._targets.check(url)
-
     async def add(
         self,
         session: AsyncSession,
@@ -86,7 +77,7 @@ class Callbacks:
 
         Raises:
             CallbackTooLarge: the body has more than MOST_BODY_BYTES; nothing was changed.
-            InvalidInput: see `check_target`; nothing was changed.
+            InvalidInput: see `CallbackTargets.check`; nothing was changed.
         """
         target = self._targets.check(url)
         text, size_bytes = _written(body)

@@ -12,6 +12,9 @@ from backend.jobs.schemas import JobDetail, JobOutcome, Store
 from backend.jobs.states import Priority
 from backend.kernel.errors import VapError
 
+WAITING = "waiting/"
+"""What parts are called that say since when a job has been waiting: asked for again, it forgets."""
+
 
 class JobError(VapError):
     """The work failed; `permanent` means that trying again will not help."""

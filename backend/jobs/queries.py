@@ -351,9 +351,12 @@ async def replace_part(session: AsyncSession, job_id: int, name: str, value: Any
     session.add(JobPartRow(job_id=job_id, name=name, value=value))
 
 
-async def delete_parts(session: AsyncSession, job_ids: Sequence[int]) -> None:
-    """Forget the parts of these jobs."""
-    await session.execute(delete(JobPartRow).where(JobPartRow.job_id.in_(job_ids)))
+async def delete_parts(session: AsyncSession, job_ids: Sequence[int], *, under: str = "") -> None:
+    """Forget the parts of these jobs whose names begin so."""
+    row = JobPartRow
+    await session.execute(
+        delete(row).where(row.job_id.in_(job_ids), row.name.startswith(under, autoescape=True))
+    )
 
 
 async def select_worker(session: AsyncSession, name: str) -> WorkerRow | None:

@@ -22,7 +22,7 @@ from backend.jobs.progress import ProgressReport
 from backend.jobs.queries import Claim
 from backend.jobs.schemas import JobDetail, JobOutcome
 from backend.jobs.service import JobQueue
-from backend.jobs.states import WorkerState
+from backend.jobs.states import JobStatus, WorkerState
 from backend.jobs.workers import WorkerRegistry
 from backend.kernel.clock import wait
 from backend.kernel.db import is_disconnect
@@ -114,7 +114,7 @@ class WorkerRunner:
         self._poll_s = poll_s
         self._lease_s = lease_s
         self._drain_s = drain_s
-        self._running: dict[int, _Running] = {}
+        self._running: dict[Claim, _Running] = {}  # a lost job may be claimed again beside itself
         self._ended = asyncio.Event()
         self._name_taken = False
         self._done = 0
@@ -173,7 +173,7 @@ class WorkerRunner:
             jobs = await self._queue.claim(kind.order, slots - busy, self._me.name, self._lease_s)
             for job in jobs:
                 running = _Running(Claim(job.id, job.attempt, self._me.name), job, name)
-                self._running[job.id] = running
+                self._running[running.claim] = running
                 group.create_task(self._work(running, kind))
 
     async def _work(self, running: _Running, kind: JobKind) -> None:
@@ -195,7 +195,7 @@ class WorkerRunner:
                 writer.cancel()
             if running.why is not WhyStopped.LOST:
                 await self._settle(finish)
-            del self._running[job.id]
+            del self._running[running.claim]
             self._nudge.woken.set()
 
     async def _do(
@@ -207,14 +207,22 @@ class WorkerRunner:
             outcome = await self._within_deadline(running, kind, report)
         except Exception as error:  # noqa: BLE001  the edge: it ends this attempt only
             return self._end_of_failure(running, kind, error)
-        self._done += 1
-        log.info(
-            "job done",
-            action="job.completed",
-            safety_score=outcome.safety_score,
-            incident_count=outcome.incident_count,
-        )
-        return lambda: queue.complete(claim, job, outcome)
+
+        async def complete() -> bool:
+            end = await queue.complete(claim, job, outcome)
+            if end is JobStatus.COMPLETED:
+                self._done += 1
+                log.info(
+                    "job done",
+                    action="job.completed",
+                    safety_score=outcome.safety_score,
+                    incident_count=outcome.incident_count,
+                )
+            elif end is JobStatus.FAILED:
+                self._failed += 1
+            return end is not None
+
+        return complete
 
     def _end_of_failure(
         self, running: _Running, kind: JobKind, error: Exception
@@ -328,8 +336,7 @@ class WorkerRunner:
                 self._complain("no heartbeat", error, failures)
 
     async def _beat(self, stop: asyncio.Event) -> None:
-        claims = [running.claim for running in self._running.values()]
-        for claim in await self._queue.extend(claims, self._lease_s):
+        for claim in await self._queue.extend(list(self._running), self._lease_s):
             self._stop_claim(claim, WhyStopped.LOST)
         me = self._me
         alive = await self._registry.heartbeat(
@@ -343,8 +350,8 @@ class WorkerRunner:
             stop.set()
 
     def _stop_claim(self, claim: Claim, why: WhyStopped) -> None:
-        running = self._running.get(claim.job_id)
-        if running is not None and running.claim == claim:
+        running = self._running.get(claim)
+        if running is not None:
             if why is WhyStopped.LOST and running.why is None:
                 log.warning("claim lost", action="job.claim_lost", job_id=claim.job_id)
             running.stop(why)

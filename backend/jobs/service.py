@@ -8,8 +8,9 @@ means that the claim is lost and the work must be thrown away.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import structlog
@@ -30,6 +31,7 @@ from backend.events.outbox import Outbox
 from backend.jobs import queries
 from backend.jobs.callbacks import JobCallbacks
 from backend.jobs.claims import KindOrder, claim_jobs
+from backend.jobs.kinds import WAITING
 from backend.jobs.queries import Claim
 from backend.jobs.reading import JobReader, job_row
 from backend.jobs.schemas import JobDetail, JobOutcome, NewJob, Store
@@ -76,23 +78,9 @@ class JobQueue(JobReader):
             if known is not None:
                 return known
         trace_id = str(uuid4())
-        values = {
-            "kind": job.kind,
-            "camera_id": job.camera_id,
-            "video_path": job.video_path,
-            "segment_start": job.segment_start,
-            "segment_end": job.segment_end,
-            "payload": job.payload,
-            "priority": job.priority,
-            "dedup_key": job.dedup_key,
-            "max_retries": job.max_retries,
-            "callback_url": job.callback_url,
-            "callback_id": job.callback_id,
-            "trace_id": trace_id,
-        }
         try:
             async with session.begin_nested():
-                job_id = await queries.insert_job(session, values)
+                job_id = await queries.insert_job(session, {**asdict(job), "trace_id": trace_id})
         except IntegrityError:
             known = await queries.select_by_dedup_key(session, str(job.dedup_key))
             if known is None:
@@ -139,8 +127,13 @@ class JobQueue(JobReader):
         event = JobProgress(**_facts(job), progress=percent, message=message)
         return await self._write(claim, job, {"progress": percent, "stage": message[:500]}, event)
 
-    async def complete(self, claim: Claim, job: JobDetail, outcome: JobOutcome) -> bool:
-        """Store a result and end the job; one too large to be stored or sent fails it for good."""
+    async def complete(
+        self, claim: Claim, job: JobDetail, outcome: JobOutcome
+    ) -> Literal[JobStatus.COMPLETED, JobStatus.FAILED] | None:
+        """Store a result and end the job; one too large to be stored or sent fails it for good.
+
+        Says which end it is; None when the claim is lost.
+        """
         event = JobCompleted(
             **_facts(job, JobStatus.COMPLETED),
             safety_score=outcome.safety_score,
@@ -159,9 +152,20 @@ class JobQueue(JobReader):
         }
 
         try:
-            return await self._write(claim, job, values, event, outcome=outcome)
+            stored = await self._write(claim, job, values, event, outcome=outcome)
         except (CallbackTooLarge, StatementTooLarge) as error:  # it would be as large again
-            return await self.fail(claim, job, error.code, error.message, permanent=True)
+            if not await self.fail(claim, job, error.code, error.message, permanent=True):
+                return None
+            log.warning(
+                "job failed",
+                action="job.failed",
+                code=error.code,
+                error=error.message,
+                permanent=True,
+                retry_count=job.retry_count,
+            )
+            return JobStatus.FAILED
+        return JobStatus.COMPLETED if stored else None
 
     async def fail(
         self, claim: Claim, job: JobDetail, code: str, message: str, *, permanent: bool
@@ -242,6 +246,7 @@ class JobQueue(JobReader):
         values = {**anew, **_WAITING, **(changes or {})}
         if not await queries.update_status(session, job_id, JobStatus.PENDING, values):
             raise Conflict(f"job is {row.status}; only a failed or cancelled one starts again")
+        await queries.delete_parts(session, [job_id], under=WAITING)
         row = await job_row(session, job_id)
         event = JobQueued(**_facts(row), reason="asked for again")
         if self._callbacks is not None and row.callback_url is not None:

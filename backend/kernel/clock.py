@@ -39,8 +39,8 @@ async def wait(event: asyncio.Event, timeout_s: float) -> bool:
         return event.is_set()
 
 
-async def wait_any(*events: asyncio.Event, timeout_s: float) -> None:
-    """Wait until one of the events is set, at most so long."""
+async def wait_any(*events: asyncio.Event, timeout_s: float | None = None) -> None:
+    """Wait until one of the events is set, at most so long where a limit is given."""
     async with asyncio.TaskGroup() as group:
         waits = [group.create_task(event.wait()) for event in events]
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

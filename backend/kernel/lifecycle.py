@@ -3,7 +3,7 @@
 A service is `async run(stop)`: it returns when it is finished (at the latest soon after `stop` is
 set), raises when it failed, and never restarts itself. The supervisor runs each in a task of its
 own, restarts a failed one after a growing delay, and stops them in reverse order of their start.
-Nothing else in the program creates tasks.
+All other tasks end with the block that started them, most in a TaskGroup.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
@@ -24,13 +23,6 @@ RESTART = Backoff(first_s=0.5, max_s=30)
 HEALTHY_AFTER_S = 60.0
 
 
-class Service(Protocol):
-    """A long-lived part of a program."""
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until finished or until `stop` is set; raise when failed."""
-
-
 @dataclass(slots=True)
 class _Running:
     stop: asyncio.Event
@@ -41,13 +33,11 @@ class _Running:
 class Supervisor:
     """Starts, names, restarts and stops services. Use as an async context manager.
 
-    Services of one kind, which do not build on each other, may be stopped together. A failure
-    that `passes` by itself, such as a lost connection, is logged without its trace.
+    A failure that `passes` by itself, such as a lost connection, is logged without its trace.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     stop_within_s: float = 15.0
-    stops_together: bool = False
     passes: Callable[[Exception], bool] = lambda _: False
     _running: dict[str, _Running] = field(default_factory=dict)
 
@@ -80,11 +70,7 @@ class Supervisor:
 
     async def stop_all(self) -> None:
         """Stop every service, the last one started first."""
-        names = list(reversed(self._running))
-        if self.stops_together:
-            await asyncio.gather(*(self.stop(name) for name in names))
-            return
-        for name in names:
+        for name in list(reversed(self._running)):
             await self.stop(name)
 
     async def __aenter__(self) -> Supervisor:

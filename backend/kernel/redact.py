@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 MASK = "***"
 # Repetitions are bounded: a line of a megabyte without a space must not cost minutes.
@@ -19,8 +18,3 @@ _SECRET_PARAMETER = re.compile(
 def redact(text: str) -> str:
     """The text with user names and passwords in URLs, and secret-looking parameters, masked."""
     return _SECRET_PARAMETER.sub(rf"\g<name>{MASK}", _USERINFO.sub(rf"\g<scheme>{MASK}@", text))
-
-
-def has_credentials(url: str) -> bool:
-    """Whether redacting would change the URL."""
-    return redact(url) != url or urlsplit(url).password is not None

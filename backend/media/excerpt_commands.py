@@ -16,8 +16,8 @@ from typing import Any, Final
 import ffmpeg as command_line
 
 from backend.media.ffmpeg import Ffmpeg
+from backend.media.process import LOW_PRIORITY
 
-LOW_PRIORITY: Final = 10
 SAME_TIME_S: Final = 0.0005  # no further apart: the same picture
 _CRF: Final = 28
 _MOST_BITS_PER_S: Final = 100_000_000

@@ -32,7 +32,6 @@ from uuid import uuid4
 import structlog
 
 from backend.media.excerpt_commands import (
-    LOW_PRIORITY,
     SAME_TIME_S,
     ClipSpec,
     PicturesSpec,
@@ -60,7 +59,6 @@ log = structlog.get_logger(__name__)
 
 __all__ = [
     "FEWEST_PICTURES",
-    "LOW_PRIORITY",
     "MOST_PACKETS",
     "SMALLEST_SIDE",
     "ClipSpec",

@@ -1,4 +1,4 @@
-"""Finds the ffmpeg to use and what it can do. Called once by the main process when it starts.
+"""Finds the ffmpeg to use and what it can do. Called once by each process when it starts.
 
 `FFMPEG_BINARY` where set (then nothing else is tried), else the one that the package
 imageio-ffmpeg brings, unless the system's is newer.

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from backend.kernel.clock import Clock, SystemClock
+from backend.media.commands import PLAYLIST_NAME
 
-PLAYLIST: Final = "index.m3u8"
 PLAYLIST_FRESH_S: Final = 0.1
 SEGMENT_FRESH_S: Final = 1.0
 FORGET_AFTER_S: Final = 30.0
@@ -77,12 +77,6 @@ class LiveFolder:
             if not lock.locked():
                 self._locks.pop(name, None)
 
-    async def clear(self) -> None:
-        """Empty the folder and forget: when a camera starts afresh, or is gone."""
-        self._kept.clear()
-        self._kept_bytes = 0
-        await asyncio.to_thread(clear_live_folder, self.path)
-
     @property
     def kept_bytes(self) -> int:
         """Bytes in memory now."""
@@ -90,7 +84,7 @@ class LiveFolder:
 
     def _fresh(self, name: str) -> LiveFile | None:
         kept = self._kept.get(name)
-        limit_s = PLAYLIST_FRESH_S if name == PLAYLIST else SEGMENT_FRESH_S
+        limit_s = PLAYLIST_FRESH_S if name == PLAYLIST_NAME else SEGMENT_FRESH_S
         if kept is None or self._clock.monotonic() - kept.checked_at > limit_s:
             return None
         self._kept.move_to_end(name)
@@ -129,12 +123,12 @@ def prune_live_folder(folder: Path) -> None:
     The run that follows appends to the playlist but would never delete them.
     """
     try:
-        lines = (folder / PLAYLIST).read_text("utf-8", "replace").splitlines()
+        lines = (folder / PLAYLIST_NAME).read_text("utf-8", "replace").splitlines()
     except FileNotFoundError:
         lines = []
     named = {line.strip() for line in lines if not line.startswith("#")}
     inits = set(re.findall(r'URI="([^"]+)"', "\n".join(lines)))
-    _delete(folder, keep=named | inits | {PLAYLIST})
+    _delete(folder, keep=named | inits | {PLAYLIST_NAME})
 
 
 def _delete(folder: Path, *, keep: set[str] | frozenset[str]) -> None:
@@ -157,6 +151,6 @@ def _load(path: Path, kept: _Kept | None, now: float) -> _Kept | None:
             body = file.read()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    # a segment's name comes back only after `clear`, and then soon enough it is fetched again
-    cache_control = "no-cache" if path.name == PLAYLIST else "private, max-age=5"
+    # not for long: a segment's name does not come back with another content, the init file's may
+    cache_control = "no-cache" if path.name == PLAYLIST_NAME else "private, max-age=5"
     return _Kept(LiveFile(body, _TYPES[path.suffix], cache_control), status.st_mtime_ns, now)

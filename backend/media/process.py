@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 LineCallback = Callable[[str], None]
 
+LOW_PRIORITY = 10
+"""Added to the niceness of work on footage: live video on the same machine comes first."""
 STREAM_LIMIT_BYTES = 16 * 1024 * 1024
 MAX_LINE_CHARS = 1_000
 TAIL_LINES = 40

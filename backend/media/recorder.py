@@ -57,15 +57,6 @@ class RecorderLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class RecorderStats:
-    """What ffmpeg said last. `speed` is 1 where it keeps up with the source."""
-
-    frame_count: int = 0
-    fps: float = 0.0
-    speed: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RecordingEnded:
     """How a run ended: `reason` is None when it was asked to stop.
 
@@ -102,19 +93,15 @@ class Recorder:
         self._on_archive_trouble = on_archive_trouble
         self._clock = clock or SystemClock()
         self._limits = limits or RecorderLimits()
-        self._stats = RecorderStats()
+        self.frame_count = 0
+        """Pictures so far."""
         self._lines: deque[tuple[float, str]] = deque(maxlen=40)
         self._archive_trouble: tuple[float, StreamFault, str] | None = None
         self._delivered: set[str] = set()
         self._is_live = False
         self._has_told_of_trouble = False
         self._old_playlist_mtime_ns = 0
-        self._started_at = self._grew_at = self._noticed_at = 0.0
-
-    @property
-    def stats(self) -> RecorderStats:
-        """Pictures so far, and how fast they come."""
-        return self._stats
+        self._grew_at = self._noticed_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> RecordingEnded:
         """Record until `stop` is set or something ends it.
@@ -149,14 +136,14 @@ class Recorder:
             action="recording.ended",
             reason=ended.reason or "stopped",
             detail=ended.detail,
-            frames=self._stats.frame_count,
+            frames=self.frame_count,
         )
         return ended
 
     async def _supervise(
         self, process: SupervisedProcess, notices: SegmentNotices, stop: asyncio.Event
     ) -> RecordingEnded:
-        self._started_at = self._grew_at = self._noticed_at = self._clock.monotonic()
+        self._grew_at = self._noticed_at = self._clock.monotonic()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read_progress(process.stdout))
             group.create_task(self._deliver_all(notices))
@@ -191,7 +178,7 @@ class Recorder:
 
     def _overdue(self) -> RecordingEnded | None:
         silent_s = self._clock.monotonic() - self._grew_at
-        if self._stats.frame_count == 0:
+        if self.frame_count == 0:
             if silent_s < self._limits.start_s:
                 return None
             fault, line = self._recent_fault()
@@ -249,20 +236,13 @@ class Recorder:
             self._archive_trouble = (now, fault, line)
 
     async def _read_progress(self, stdout: asyncio.StreamReader) -> None:
-        block: dict[str, str] = {}
         while raw := await stdout.readline():
             name, _, value = raw.decode("ascii", "replace").strip().partition("=")
-            block[name] = value.strip()
-            if name != "progress":
+            if name != "frame" or not value.isdecimal():
                 continue
-            frame_count = int(_number(block.get("frame")) or 0)
-            if frame_count > self._stats.frame_count:
+            if int(value) > self.frame_count:
                 self._grew_at = self._clock.monotonic()
-            self._stats = RecorderStats(
-                frame_count=frame_count,
-                fps=_number(block.get("fps")) or 0.0,
-                speed=_number(block.get("speed", "").removesuffix("x")),
-            )
+            self.frame_count = int(value)
 
     async def _deliver_all(self, notices: SegmentNotices) -> None:
         async for notice in notices:
@@ -301,7 +281,7 @@ class Recorder:
             await self._deliver(segment)
 
     async def _live_has_begun(self) -> bool:
-        if self._stats.frame_count == 0:
+        if self.frame_count == 0:
             return False
         return await asyncio.to_thread(self._playlist_mtime_ns) != self._old_playlist_mtime_ns
 
@@ -341,10 +321,3 @@ class Recorder:
             next_second = now.replace(microsecond=0) + timedelta(seconds=1)
             await wait(stop, (next_second - now).total_seconds())
         return True
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text or "")
-    except ValueError:  # N/A
-        return None

@@ -1,7 +1,7 @@
 """Finds archives that nobody was told of: what a killed ffmpeg, or a killed VAP, left behind.
 
-The recorder calls it at the end of each run; the owner of the archives calls it once when it
-starts, before any recorder does (a file that is being written must not be taken for a leftover).
+The recorder calls it at the end of each run, for the segments of that run (`since`): a file that
+is being written must not be taken for a leftover.
 """
 
 from __future__ import annotations

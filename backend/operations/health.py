@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from backend.media.archive import DiskUsage
 from backend.operations.loop_delay import LoopDelay
 from backend.operations.schemas import DatabaseHealth, DiskHealth, Health
-from backend.operations.vitals import DiskVitals, Vitals, VitalSigns
+from backend.operations.vitals import Vitals, VitalSigns
 from backend.version import __version__
 
 LEAST_FREE_BYTES = 500_000_000
@@ -47,7 +48,7 @@ def _problems(signs: VitalSigns, loop_delay: LoopDelay) -> list[str]:
     return [name for name, is_so in found.items() if is_so]
 
 
-def _disk(disk: DiskVitals | None) -> DiskHealth | None:
+def _disk(disk: DiskUsage | None) -> DiskHealth | None:
     if disk is None:
         return None
     return DiskHealth(

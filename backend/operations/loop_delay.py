@@ -43,12 +43,6 @@ class LoopDelay:
         """The worst delay of the last minute in seconds."""
         return max(self._delays_s, default=0.0)
 
-    @property
-    def p99_s(self) -> float:
-        """The delay in seconds that one tick in a hundred exceeded in the last minute."""
-        delays = sorted(self._delays_s)
-        return delays[int(0.99 * (len(delays) - 1))] if delays else 0.0
-
     def _note(self, delay_s: float) -> None:
         self._delays_s.append(delay_s)
         if self._observe is not None:

@@ -23,8 +23,9 @@ from prometheus_client.registry import Collector
 from backend.callbacks.schemas import CallbackCounts
 from backend.callbacks.states import CallbackState
 from backend.events.stream import EventStream
+from backend.media.archive import DiskUsage
 from backend.operations.loop_delay import LoopDelay
-from backend.operations.vitals import DatabaseVitals, DiskVitals, Vitals, VitalSigns
+from backend.operations.vitals import DatabaseVitals, Vitals, VitalSigns
 from backend.version import __version__
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -171,7 +172,7 @@ def _of_models(database: DatabaseVitals) -> Iterator[Metric]:
     yield is_open
 
 
-def _of_disk(disk: DiskVitals) -> Iterator[Metric]:
+def _of_disk(disk: DiskUsage) -> Iterator[Metric]:
     yield _gauge("vap_disk_free_bytes", "Free on the disk of DATA_DIR.", disk.free_bytes)
     yield _gauge("vap_disk_size_bytes", "Size of the disk of DATA_DIR.", disk.total_bytes)
 

@@ -24,6 +24,7 @@ from backend.jobs.service import JobQueue
 from backend.jobs.workers import WorkerRegistry
 from backend.kernel.clock import Clock, SystemClock, wait, wait_any
 from backend.kernel.db import Database, is_disconnect
+from backend.media.archive import DiskUsage
 
 log = structlog.get_logger(__name__)
 
@@ -74,24 +75,11 @@ class DatabaseVitals:
 
 
 @dataclass(frozen=True, slots=True)
-class DiskVitals:
-    """The disk under DATA_DIR."""
-
-    free_bytes: int
-    total_bytes: int
-
-    @property
-    def used_percent(self) -> float:
-        """Share in use, as `df` shows it for a disk without reserved blocks."""
-        return 100 * (1 - self.free_bytes / self.total_bytes)
-
-
-@dataclass(frozen=True, slots=True)
 class VitalSigns:
-    """One look. `database` is None while it cannot be read."""
+    """One look. `database` is None while it cannot be read; `disk` is that of DATA_DIR."""
 
     database: DatabaseVitals | None
-    disk: DiskVitals | None
+    disk: DiskUsage | None
 
 
 class Vitals:
@@ -183,9 +171,9 @@ class Vitals:
             callbacks=await self._callbacks(),
         )
 
-    def _disk(self) -> DiskVitals | None:
+    def _disk(self) -> DiskUsage | None:
         try:
             usage = shutil.disk_usage(self._data_dir)
         except OSError:
             return None
-        return DiskVitals(free_bytes=usage.free, total_bytes=usage.total)
+        return DiskUsage(free_bytes=usage.free, total_bytes=usage.total)

@@ -9,6 +9,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, Response
 
+from backend.callbacks.service import MOST_BODY_BYTES
 from backend.kernel.auth import Requires, Role
 from backend.kernel.errors import Conflict
 from backend.kernel.http import Page, app_part
@@ -40,7 +41,8 @@ Results = Annotated[MlResults, app_part("ml_results")]
 PROCESS_VIDEO = "/api/upload-video/process-video"
 ML_RESULTS = "/api/v1/ml/ml-results"
 UPLOADS = "/api/v1/speech/uploads"
-MOST_CONTRACT_BYTES = 50 * 1000 * 1000
+MOST_CONTRACT_BYTES = MOST_BODY_BYTES
+"""What is sent must be taken, where this server is its own receiver."""
 
 
 def _body_of(kind: type[ProcessVideo] | type[MlResult]) -> dict[str, object]:

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from backend.kernel.state_machine import StateMachine
 
+SPEECH_JOB = "speech"
+
 
 class SpeechStatus(StrEnum):
     """The stored value, and what goes over the wire."""
@@ -65,7 +67,7 @@ _TOLD: Mapping[str, ErrorCode] = {
 
 def error_code(kind: str, code: str, progress: int) -> str:
     """What a receiver of callbacks is told of a failure: of speech jobs one of the five."""
-    if kind != "speech":
+    if kind != SPEECH_JOB:
         return code
     if code in _TOLD:
         return _TOLD[code]

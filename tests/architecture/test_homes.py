@@ -32,7 +32,6 @@ HOMES = {
     "openai": ["backend.analysis.scene.vlm.openai_compatible"],
     "httpx2": [
         "backend.analysis.scene.vlm.*",
-        "backend.kernel.names",
         "backend.kernel.net",
         "backend.media.*",
         "backend.callbacks.*",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.testing import capture_logs
 
 from backend.events.outbox import Outbox
 from backend.jobs import runner as runner_module
@@ -25,7 +26,9 @@ from backend.jobs.tables import JobRow
 from backend.jobs.workers import WorkerRegistry
 from backend.kernel.db import Database, database_url, utc_after
 from backend.kernel.nudge import JOBS, NudgeListener, Nudges
+from backend.kernel.packets import StatementTooLarge
 from backend.kernel.retry import Backoff
+from tests.jobs.steps import end_lease
 from tests.waiting import WITHIN_S, until
 
 SCENE = KindOrder("scene", newest_first=False)
@@ -414,3 +417,113 @@ async def test_an_error_while_storing_leaves_the_job_to_its_lease(bench: Bench) 
         job = await bench.until(job_id, ended)
     assert (job.status, job.analysis_result) == ("completed", {"attempt": 2})
     assert tried == [1, 2]
+
+
+async def test_a_job_that_its_worker_takes_again_beside_itself_ends_once(bench: Bench) -> None:
+    begun: list[int] = []
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def work(context: JobContext) -> JobOutcome:
+        attempt = context.job.attempt
+        begun.append(attempt)
+        await (first if attempt == 1 else second).wait()
+        if attempt == 1:
+            context.progress(90, "said by the first")
+        return JobOutcome({"attempt": attempt})
+
+    async with bench.worker(work, slots=2, lease_s=600) as (runner, _):
+        job_id = await bench.add()
+        await until(lambda: begun == [1])
+        await end_lease(bench.database, job_id)
+        assert await bench.queue.reap() == 1
+        await until(lambda: begun == [1, 2])
+        first.set()
+        await until(lambda: len(runner._running) == 1)
+        job = await bench.queue.read(job_id)
+        assert (job.status, job.attempt, job.progress) == ("processing", 2, 0)
+        assert job.analysis_result is None
+        second.set()
+        job = await bench.until(job_id, ended)
+        another = await bench.until(await bench.add(), ended)
+    assert (job.status, job.retry_count, job.analysis_result) == ("completed", 1, {"attempt": 2})
+    assert another.status == "completed", "the worker lives"
+
+
+async def test_a_job_taken_again_beside_itself_is_kept_and_can_be_called_off(bench: Bench) -> None:
+    begun: list[int] = []
+    loop = asyncio.get_running_loop()
+
+    async def work(context: JobContext) -> JobOutcome:
+        begun.append(context.job.attempt)
+        return await until_cancelled(context)
+
+    async with bench.worker(work, slots=2, lease_s=0.9) as (runner, _):
+        job_id = await bench.add()
+        await until(lambda: begun == [1])
+        await end_lease(bench.database, job_id)
+        assert await bench.queue.reap() == 1
+        await until(lambda: begun == [1, 2])
+        await until(lambda: len(runner._running) == 1)  # the first hears that it lost its claim
+        renewed_until = loop.time() + 2
+        while loop.time() < renewed_until:
+            assert await bench.queue.reap() == 0
+            await asyncio.sleep(0.1)
+        await bench.queue.cancel(job_id)
+        job = await bench.until(job_id, ended)
+    assert (job.status, job.attempt) == ("cancelled", 2)
+
+
+async def test_a_worker_that_took_its_namesakes_job_again_stops_all_the_same(bench: Bench) -> None:
+    begun: list[int] = []
+    stopped: list[int] = []
+    both_run = asyncio.Event()
+    heartbeat = bench.registry.heartbeat
+
+    async def work(context: JobContext) -> JobOutcome:
+        begun.append(context.job.attempt)
+        if len(begun) == 2:
+            both_run.set()
+        await context.cancel.wait()
+        stopped.append(context.job.attempt)
+        raise HandBack("told to stop")
+
+    async def late(name: str, instance: str, *, done: int, failed: int) -> bool:
+        await both_run.wait()
+        return await heartbeat(name, instance, done=done, failed=failed)
+
+    bench.registry.heartbeat = late  # type: ignore[method-assign]
+    with pytest.raises(ExceptionGroup) as caught:
+        async with bench.worker(work, slots=2, lease_s=0.6):
+            await bench.add()
+            await until(lambda: begun == [1])
+            await bench.registry.register(
+                "one", "second", hostname="here", pid=2, slots={"scene": 2}, info={}
+            )
+            assert await bench.queue.reap() == 1
+            async with asyncio.timeout(WITHIN_S):
+                await asyncio.Event().wait()
+    assert caught.group_contains(NameTaken)
+    assert sorted(stopped) == [1, 2]
+
+
+async def test_a_result_that_cannot_be_stored_is_counted_and_logged_as_a_failure(
+    bench: Bench,
+) -> None:
+    async def refuse(_: AsyncSession) -> None:
+        raise StatementTooLarge("the result is too long for the database")
+
+    async def work(context: JobContext) -> JobOutcome:
+        return JobOutcome({}, store=refuse)
+
+    async def counted() -> bool:
+        (view,) = await bench.registry.views()
+        return (view.jobs_done, view.jobs_failed) == (0, 1)
+
+    with capture_logs() as logged:
+        async with bench.worker(work, lease_s=0.6):
+            job = await bench.until(await bench.add(), ended)
+            await until(counted)
+    assert (job.status, job.error_code) == ("failed", "statement_too_large")
+    actions = [line["action"] for line in logged]
+    assert "job.completed" not in actions
+    assert actions.count("job.failed") == 1

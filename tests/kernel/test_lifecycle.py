@@ -72,23 +72,6 @@ async def test_services_stop_in_reverse_order_of_their_start() -> None:
     assert ended == ["third", "second", "first"]
 
 
-async def test_services_that_may_do_not_wait_for_each_other_to_stop() -> None:
-    began = 0
-
-    async def service(stop: asyncio.Event) -> None:
-        nonlocal began
-        began += 1
-        await stop.wait()
-        await all_told.wait()
-
-    all_told = asyncio.Barrier(3)
-    async with asyncio.timeout(WITHIN_S):
-        async with Supervisor(stops_together=True, stop_within_s=10 * WITHIN_S) as supervisor:
-            for name in ("one", "two", "three"):
-                supervisor.start(name, service)
-            await until(lambda: began == 3)
-
-
 async def test_a_failure_that_passes_is_one_line_and_a_bug_has_its_trace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

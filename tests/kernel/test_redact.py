@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.kernel.redact import MASK, has_credentials, redact
+from backend.kernel.redact import MASK, redact
 
 SECRET = st.text(st.characters(categories=["L", "N"], max_codepoint=127), min_size=8, max_size=30)
 HARMLESS = st.text(alphabet="xyz -_.", max_size=20)
@@ -73,12 +73,6 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
 )
 def test_what_holds_no_credential_stays_as_it_is(text: str) -> None:
     assert redact(text) == text
-
-
-def test_a_url_is_known_to_hold_credentials() -> None:
-    assert has_credentials("rtsp://a:b@c/d")
-    assert has_credentials("http://c/d?token=abcdefgh")
-    assert not has_credentials("rtsp://c/d")
 
 
 @pytest.mark.parametrize("piece", ["x", "a-b_", "http", "token"])

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from backend.media.excerpts import (
-    LOW_PRIORITY,
     ClipSpec,
     ExcerptError,
     PicturesSpec,
@@ -26,6 +25,7 @@ from backend.media.excerpts import (
     snapshot,
 )
 from backend.media.ffmpeg import Ffmpeg
+from backend.media.process import LOW_PRIORITY
 from tests.browser.numbered_pictures import BITS, FPS, PICTURES, make_numbered_video
 from tests.media.harness import kill_all, pids_with, recording
 from tests.peers.videos import make_video

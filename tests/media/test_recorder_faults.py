@@ -50,7 +50,7 @@ async def test_a_camera_that_hangs_is_left_and_its_last_segment_kept(
             ffmpeg, camera.url, tmp_path, limits=limits, clock=clock, **plan
         ) as made:
             await made.until_live()
-            await until(lambda: made.recorder.stats.frame_count >= 50)
+            await until(lambda: made.recorder.frame_count >= 50)
             await made.until_pictures(25)
             await camera.hang()
             while not made.task.done():  # what was on its way may still count as a picture
@@ -123,7 +123,7 @@ async def test_a_killed_ffmpeg_leaves_a_segment_that_is_told_of_and_can_be_read(
     ffmpeg: Ffmpeg, videos: dict[str, Path], tmp_path: Path
 ) -> None:
     async with recording(ffmpeg, videos["h264"], tmp_path, segment_s=ALL_DAY_S) as made:
-        await until(lambda: made.recorder.stats.frame_count >= 75)
+        await until(lambda: made.recorder.frame_count >= 75)
         kill_all(made.pids())
         ended = await made.task
     assert ended.reason is StreamFault.KILLED

@@ -22,7 +22,7 @@ from backend.media import commands
 from backend.media.archive import FinishedSegment, parse_archive_name
 from backend.media.commands import SourceKind
 from backend.media.ffmpeg import Ffmpeg
-from backend.media.recorder import RecorderStats, RecordingEnded
+from backend.media.recorder import RecordingEnded
 from tests.media.harness import (
     Look,
     Playlist,
@@ -72,7 +72,7 @@ class Outcome:
     playlist: Playlist
     segments: list[FinishedSegment]
     steady: FinishedSegment
-    stats: RecorderStats
+    frame_count: int
     ended: RecordingEnded
 
 
@@ -119,12 +119,10 @@ async def _record(ffmpeg: Ffmpeg, source: str, folder: Path, plan: dict[str, obj
         await until(lambda: len(read_playlist(made.plan.live_dir).names) >= 7)
         while True:
             playlist, steady = read_playlist(made.plan.live_dir), made.segments[-1]
-            stats = made.recorder.stats
             is_steady = (
                 has_even_segments(playlist)
                 and is_cut_in_time(steady)
                 and await asyncio.to_thread(is_even, steady)
-                and is_in_real_time(stats)
             )
             if is_steady or time.monotonic() > gives_up_at:
                 break
@@ -137,7 +135,7 @@ async def _record(ffmpeg: Ffmpeg, source: str, folder: Path, plan: dict[str, obj
             read_playlist(made.plan.live_dir),
             made.segments,
             steady,
-            stats,
+            made.recorder.frame_count,
             ended,
         )
 
@@ -167,11 +165,6 @@ def is_even(segment: FinishedSegment) -> bool:
 def length_s(look: Look) -> float:
     """How long the pictures are shown, the last one as long as the others."""
     return (look.shown_s[-1] - look.shown_s[0]) / max(look.frame_count - 1, 1) * look.frame_count
-
-
-def is_in_real_time(stats: RecorderStats) -> bool:
-    """Whether ffmpeg kept up with the source, and was not ahead of it."""
-    return stats.speed is not None and abs(stats.speed - 1) < 0.3
 
 
 @pytest.fixture(params=list(PLANS))
@@ -243,8 +236,7 @@ def test_a_whole_archive_holds_its_seconds_of_pictures(outcome: Outcome) -> None
 
 
 def test_pictures_are_counted_while_they_flow(outcome: Outcome) -> None:
-    assert outcome.stats.frame_count > 50
-    assert is_in_real_time(outcome.stats), outcome.stats
+    assert outcome.frame_count > 50
 
 
 def test_a_looped_file_goes_on_without_a_seam(outcomes: dict[str, Outcome]) -> None:
@@ -312,7 +304,7 @@ async def test_two_runs_within_one_second_do_not_share_a_file(
     paths = []
     for _ in range(2):
         async with recording(ffmpeg, videos["h264"], tmp_path) as made:
-            await until(lambda counting=made.recorder: counting.stats.frame_count > 0)
+            await until(lambda counting=made.recorder: counting.frame_count > 0)
             await made.finish()
             paths += [segment.path for segment in made.segments]
     assert len(paths) == len(set(paths)) >= 2

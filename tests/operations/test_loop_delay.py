@@ -8,15 +8,14 @@ from backend.operations.loop_delay import REMEMBERED_TICKS, TICK_S, LoopDelay
 from tests.waiting import WITHIN_S, until
 
 
-def test_max_and_p99_are_of_the_last_minute() -> None:
+def test_the_worst_delay_is_of_the_last_minute() -> None:
     seen: list[float] = []
     delay = LoopDelay(seen.append)
-    assert (delay.max_s, delay.p99_s) == (0.0, 0.0)
+    assert delay.max_s == 0.0
     delay._note(0.9)
     for number in range(REMEMBERED_TICKS):
         delay._note(number / 10_000)
     assert delay.max_s == (REMEMBERED_TICKS - 1) / 10_000  # 0.9 is older than a minute
-    assert delay.p99_s == 593 / 10_000
     assert len(seen) == REMEMBERED_TICKS + 1
 
 

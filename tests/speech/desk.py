@@ -40,8 +40,8 @@ from backend.speech.routes import (
     router,
 )
 from backend.speech.schemas import Accepted, ProcessVideo
-from backend.speech.service import SPEECH_JOB, SpeechService
-from backend.speech.states import error_code
+from backend.speech.service import SpeechService
+from backend.speech.states import SPEECH_JOB, error_code
 from backend.speech.tables import SpeechJobRow
 from backend.speech.uploads import BLOCK_BYTES, Uploads
 from backend.speech.videos import folder_name

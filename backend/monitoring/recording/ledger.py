@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from backend.kernel.clock import wait
+from backend.kernel.clock import wait, wait_any
 from backend.kernel.db import is_disconnect
 from backend.kernel.retry import Backoff
 
@@ -66,7 +66,7 @@ class Ledger:
             await self._write_all(stop)
             self._came.clear()
             if not self._waiting:
-                await wait_for_either(self._came, stop)
+                await wait_any(self._came, stop)
         try:
             async with asyncio.timeout(FLUSH_WITHIN_S):
                 await self._write_all(asyncio.Event())
@@ -100,12 +100,3 @@ class Ledger:
                 waiting=len(self._waiting),
             )
         await wait(stop, self._reconnect.delay_s(failures))
-
-
-async def wait_for_either(one: asyncio.Event, other: asyncio.Event) -> None:
-    """Return when one of two events is set."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one.wait()), group.create_task(other.wait())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.kernel.clock import Clock, SystemClock
-from backend.media.hls import PLAYLIST, LiveFile, LiveFolder
+from backend.media.commands import PLAYLIST_NAME
+from backend.media.hls import LiveFile, LiveFolder
 
 MOST_FOLDERS = 1000
 STALE_AFTER_S = 60.0
@@ -41,14 +42,14 @@ class LiveViews:
         view = self._views.get(stream)
         folder = view.folder if view else LiveFolder(self._live_dir / stream, clock=self._clock)
         file = await folder.read(name)
-        if file is None or name != PLAYLIST:
+        if file is None or name != PLAYLIST_NAME:
             return file
         if view is None:
             view = _View(folder, b"", 0.0)
             if len(self._views) < MOST_FOLDERS:  # only folders with a playlist are remembered
                 self._views[stream] = view
         if file.body != view.playlist:
-            age_s = 0.0 if view.playlist else await self._age_s(folder.path / PLAYLIST)
+            age_s = 0.0 if view.playlist else await self._age_s(folder.path / PLAYLIST_NAME)
             view.playlist = file.body
             view.changed_at = self._clock.monotonic() - age_s
         return file if self._clock.monotonic() - view.changed_at < stale_after_s else None

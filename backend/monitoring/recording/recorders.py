@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from backend.kernel.clock import Clock, wait
+from backend.kernel.clock import Clock, wait, wait_any
 from backend.kernel.db import is_disconnect
 from backend.kernel.lifecycle import Supervisor
 from backend.kernel.retry import Backoff
@@ -21,7 +21,7 @@ from backend.media.ffmpeg import Ffmpeg
 from backend.media.recorder import RecorderLimits
 from backend.monitoring.cameras.service import CameraRecord, CameraService, substream_name
 from backend.monitoring.recording.camera_loop import CameraLoop
-from backend.monitoring.recording.ledger import Ledger, wait_for_either
+from backend.monitoring.recording.ledger import Ledger
 from backend.monitoring.recording.leftovers import Leftover, adopt, find_leftovers
 from backend.monitoring.recording.service import RecordingService
 from backend.monitoring.recording.stream_loop import RECONNECT, StreamLoop
@@ -80,7 +80,7 @@ class CameraSupervision:
                     await self._clear_abandoned()
                     adoption = group.create_task(self._adopt(leftovers))
                     while not stop.is_set():
-                        await self._until_changed(stop)
+                        await wait_any(self._cameras.changed, stop, timeout_s=REREAD_S)
                         await self._match(loops)
                     adoption.cancel()  # what is left is found again at the next start
                     await _stop_together(loops, loops.names())
@@ -154,13 +154,6 @@ class CameraSupervision:
             limits=self._limits,
             reconnect=self._reconnect,
         )
-
-    async def _until_changed(self, stop: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(REREAD_S):
-                await wait_for_either(self._cameras.changed, stop)
-        except TimeoutError:
-            return
 
 
 async def _stop_together(loops: Supervisor, names: Sequence[str]) -> None:

@@ -5,7 +5,6 @@
     archive    makes sure of the file            local_pass  motion, objects and rules, in a child
     model_pass windows for a model               guarded     breaker and budget in front of it
     shelf      the models that are set up        snapshots   a picture of each incident
-    work_folder where excerpts lie while they are made
 
 Nothing here decodes or infers: children and ffmpeg do.
 """

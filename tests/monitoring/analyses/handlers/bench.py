@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from backend.monitoring.analyses.handlers.work_folder import work_folder
 from sqlalchemy import select, update
 
 from backend.analysis.pool import AnalysisPool
@@ -37,7 +38,6 @@ from backend.monitoring.analyses.handlers.model_pass import ModelPass
 from backend.monitoring.analyses.handlers.scene import SceneHandler
 from backend.monitoring.analyses.handlers.shelf import ModelShelf
 from backend.monitoring.analyses.handlers.trials import BackendTestHandler, DryRunHandler
-from backend.monitoring.analyses.handlers.work_folder import work_folder
 from backend.monitoring.analyses.schemas import BreakerView
 from backend.monitoring.analyses.service import SceneReports
 from backend.monitoring.analyses.spending import Spending
