@@ -179,7 +179,7 @@ async def _lifespan(
         spending = Spending(
             database, clock, settings.server.zone, total_usd=settings.models.total_budget_usd
         )
-        breakers = Breakers(database, clock)
+        breakers = Breakers(database)
         reports = SceneReports(
             database, incidents, spending, storage, settings.models, clock, settings.server.zone
         )

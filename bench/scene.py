@@ -52,6 +52,7 @@ from backend.monitoring.analyses.handlers.shelf import ModelShelf
 from backend.monitoring.analyses.service import SceneReports
 from backend.monitoring.analyses.spending import Spending
 from backend.monitoring.cameras.service import CameraService
+from backend.monitoring.cameras.tables import CameraRow
 from backend.monitoring.demo import DEMO_SCENE
 from backend.monitoring.incidents.service import IncidentService
 from backend.settings import ModelSettings, SceneBackend, SceneSettings, StorageSettings
@@ -176,7 +177,7 @@ async def place(folder: Path, ffmpeg: Ffmpeg, url: str) -> AsyncIterator[Place]:
         )
         clock, zone = SystemClock(), ZoneInfo("UTC")
         spending = Spending(database, clock, zone, total_usd=models.total_budget_usd)
-        shelf = ModelShelf(models, Breakers(database, clock), spending)
+        shelf = ModelShelf(models, Breakers(database), spending)
         stack.push_async_callback(shelf.aclose)
         pool = AnalysisPool(1, 1)
         stack.push_async_callback(pool.aclose)
@@ -197,6 +198,8 @@ async def place(folder: Path, ffmpeg: Ffmpeg, url: str) -> AsyncIterator[Place]:
                 clock,
             )
 
+        async with database.write() as session:
+            session.add(CameraRow(id="bench", name="bench", source="rtsp://127.0.0.1:9/"))
         handlers = {backend: handler(backend) for backend in SHOWN}
         yield Place(storage.data_dir, database, JobQueue(database, outbox, nudges), handlers)
 

@@ -98,7 +98,7 @@ class House:
             self.database, self.outbox, self.queue, self.incidents, self.storage, self.clock
         )
         self.spending = Spending(self.database, self.clock, zone, total_usd=models.total_budget_usd)
-        self.breakers = Breakers(self.database, self.clock)
+        self.breakers = Breakers(self.database)
         self.reports = SceneReports(
             self.database, self.incidents, self.spending, self.storage, models, self.clock, zone
         )

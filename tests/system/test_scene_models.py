@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def test_a_worker_that_is_killed_between_windows_loses_none_of_them(
     settings = asking(server, "gemini", SCENE_WINDOW_SECONDS="5", SCENE_WINDOWS_AT_ONCE="1")
     server.answer_with(by_window(w0=said(incident(t=2)), w2=Reply(held=True)))
     work = installation.data_dir / "work"
-    with installation.main(**{**settings, **REAPS_SOON}) as main:
+    with watching(installation, **{**settings, **REAPS_SOON}) as main:
         installation.add_jobs([archive])
         with installation.worker(*FAKE, "--name", "first", **settings) as first:
             eventually(lambda: len(server.requests) == 3, what="the third window is asked about")
@@ -117,7 +118,7 @@ def test_falls_are_found_and_ordinary_days_are_not(
         for minute, (clip, about) in enumerate(CLIPS.items())
     }
     server.answer_with(who_falls)
-    with vap.main(**settings) as main, vap.worker("--slots", "2", **settings) as worker:
+    with watching(vap, **settings) as main, vap.worker("--slots", "2", **settings) as worker:
         jobs = until_done(main, count=len(archives))
         assert len(server.requests) == len(archives), "one window each, and nothing to merge"
         by_path = {job["video_path"]: job for job in jobs}
@@ -154,7 +155,7 @@ def test_an_archive_of_a_street_is_cut_into_windows_and_put_together(
         )
     )
     in_archive(vap, testdata / "video" / "vtest_480x360.mp4")
-    with vap.main(**settings) as main, vap.worker(**settings):
+    with watching(vap, **settings) as main, vap.worker(**settings):
         (job,) = until_done(main)
         assert job["status"] == "completed", job
         assert sorted(questions(server.requests)[:-1]) == [0, 1, 2, 3]
@@ -196,7 +197,7 @@ def test_windows_in_which_nobody_is_there_are_not_shown_and_that_is_said(
     vap = sqlite_installation
     settings = asking(server, "gemini", SCENE_WINDOW_SECONDS="5", SCENE_WINDOWS_AT_ONCE="3")
     in_archive(vap, testdata / "video" / "one-by-one-person-detection.mp4")
-    with vap.main(**settings) as main, vap.worker(**settings):
+    with watching(vap, **settings) as main, vap.worker(**settings):
         (job,) = until_done(main)
     assert (job["status"], job["safety_score"]) == ("completed", 100), job
     windows = job["analysis_result"]["windows"]
@@ -239,6 +240,15 @@ def test_a_backend_and_a_prompt_are_tried_by_a_worker(
         assert {one.protocol for one in server.requests} == {"gemini", "openai"}
         assert len(main.get("/api/v1/scene/day", day="2026-01-01")["entries"]) == 1
         assert main.get("/api/v1/incidents")["items"] == []
+
+
+@contextmanager
+def watching(vap: Installation, **settings: str) -> Iterator[Main]:
+    """run.py, with the camera that the archives are of: of one that is gone nothing is sent."""
+    new = {"id": "yard", "name": "Yard", "source": "rtsp://127.0.0.1:9/", "enabled": False}
+    with vap.main(**settings) as main:
+        main.post("/api/v1/cameras", new, status=201)
+        yield main
 
 
 def in_archive(vap: Installation, video: Path, minute: int = 0) -> Path:

@@ -7,13 +7,12 @@ through: its success closes the breaker, its failure opens it for longer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.kernel.clock import Clock
 from backend.kernel.db import Database
 from backend.kernel.retry import Backoff
 from backend.monitoring.analyses import queries
@@ -37,14 +36,15 @@ class Admission:
 
     wait_s: float = 0.0
     on_trial: bool = False
+    asked_at: datetime | None = field(default=None, compare=False)
+    """For `Breakers.succeeded`. None on trial."""
 
 
 class Breakers:
     """The breakers of all backends. One a process. Times are the database's."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
 
     async def admit(self, backend: str) -> Admission:
         """Whether a question may be asked now."""
@@ -52,7 +52,7 @@ class Breakers:
         async def work(session: AsyncSession) -> Admission:
             row, now = await queries.select_breaker(session, backend)
             if row is None or row.open_until is None:
-                return Admission()
+                return Admission(asked_at=now)
             left_s = (row.open_until - now).total_seconds()
             if left_s > 0:
                 return Admission(wait_s=left_s)
@@ -62,13 +62,22 @@ class Breakers:
 
         return await self._database.retrying(work)
 
-    async def succeeded(self, backend: str) -> None:
-        """A model answered: close its breaker, if there is anything to close."""
+    async def now(self) -> datetime:
+        """The time, for `succeeded`, of a question that is asked whatever the breaker says."""
+        async with self._database.read() as session:
+            return await queries.select_now(session)
+
+    async def succeeded(self, backend: str, *, asked_at: datetime | None = None) -> None:
+        """A model answered: close its breaker, if there is anything to close.
+
+        What was asked before the last failure says nothing of the time after it. Without
+        `asked_at` it was on trial, and decides.
+        """
         async with self._database.read() as session:
             row, _ = await queries.select_breaker(session, backend)
         if row is not None:
             async with self._database.write() as session:
-                await queries.delete_breaker(session, backend)
+                await queries.delete_breaker(session, backend, unchanged_since=asked_at)
 
     async def failed(
         self, backend: str, code: str, reason: str, *, hint_s: float | None, is_lasting: bool
@@ -102,8 +111,7 @@ class Breakers:
     async def views(self) -> dict[str, BreakerView]:
         """Those that failed of late, by backend."""
         async with self._database.read() as session:
-            rows = await queries.select_breakers(session)
-        now = self._clock.now()
+            rows, now = await queries.select_breakers(session)
         return {
             row.backend: BreakerView(
                 is_open=row.open_until is not None and row.open_until > now,
@@ -123,7 +131,7 @@ class Breakers:
 
 
 def _pause_s(failures: int, hint_s: float | None, *, is_lasting: bool) -> float:
-    if hint_s is not None:
+    if hint_s:  # 0 says nothing of when it will answer
         return min(hint_s, LONGEST_HINT_S)
     if is_lasting:
         return max(30.0, PAUSE.delay_s(failures))

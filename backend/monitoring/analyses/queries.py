@@ -128,12 +128,18 @@ async def select_breaker(
 ) -> tuple[ModelBreakerRow | None, datetime]:
     """A backend's breaker as it is now (kept from others, if asked), and the database's time."""
     row = await session.get(ModelBreakerRow, backend, populate_existing=True, with_for_update=lock)
-    return row, (await session.execute(select(utc_now()))).scalar_one()
+    return row, await select_now(session)
 
 
-async def select_breakers(session: AsyncSession) -> Sequence[ModelBreakerRow]:
-    """All that failed of late."""
-    return (await session.scalars(select(ModelBreakerRow))).all()
+async def select_breakers(session: AsyncSession) -> tuple[Sequence[ModelBreakerRow], datetime]:
+    """All that failed of late, and the database's time."""
+    rows = (await session.scalars(select(ModelBreakerRow))).all()
+    return rows, await select_now(session)
+
+
+async def select_now(session: AsyncSession) -> datetime:
+    """The database's time."""
+    return (await session.execute(select(utc_now()))).scalar_one()
 
 
 async def update_breaker(session: AsyncSession, backend: str, values: dict[str, Any]) -> None:
@@ -156,9 +162,15 @@ async def move_breaker(session: AsyncSession, backend: str, seen: datetime, prob
     )
 
 
-async def delete_breaker(session: AsyncSession, backend: str) -> None:
-    """A backend answers again."""
-    await session.execute(delete(ModelBreakerRow).where(ModelBreakerRow.backend == backend))
+async def delete_breaker(
+    session: AsyncSession, backend: str, *, unchanged_since: datetime | None
+) -> None:
+    """A backend answers again; only if it has not failed since then, where a time is given."""
+    row = ModelBreakerRow
+    statement = delete(row).where(row.backend == backend)
+    if unchanged_since is not None:
+        statement = statement.where(row.changed_at <= unchanged_since)
+    await session.execute(statement)
 
 
 async def select_text(

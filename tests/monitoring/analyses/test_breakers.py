@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from backend.kernel.clock import SystemClock
 from backend.kernel.db import Database, utc_after, utc_now
 from backend.monitoring.analyses import breakers as module
 from backend.monitoring.analyses.breakers import LONGEST_HINT_S, PROBE_S, Admission, Breakers
@@ -20,13 +18,6 @@ from backend.monitoring.analyses.tables import ModelBreakerRow
 GEMINI = "gemini"
 USUAL_PAUSE = module.PAUSE
 FREE, ON_TRIAL = Admission(), Admission(on_trial=True)
-
-
-class WrongClock(SystemClock):
-    """A worker's clock that is a day late: no pause may go by it."""
-
-    def now(self) -> datetime:
-        return super().now() - timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +29,7 @@ def pauses_outlast_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def breakers(database: Database) -> Breakers:
-    return Breakers(database, WrongClock())
+    return Breakers(database)
 
 
 async def fail(breakers: Breakers, backend: str = GEMINI, **facts: Any) -> float:
@@ -104,13 +95,13 @@ async def test_failures_that_come_at_the_same_time_are_all_counted(database: Dat
 
     async def one(pool: Database) -> None:
         await ready.wait()
-        await fail(Breakers(pool, WrongClock()))
+        await fail(Breakers(pool))
 
     async with asyncio.timeout(120):
         await asyncio.gather(*(one(pool) for pool in pools))
     for pool in pools:
         await pool.close()
-    (view,) = (await Breakers(database, SystemClock()).views()).values()
+    (view,) = (await Breakers(database).views()).values()
     assert (view.failures, view.is_open) == (3, True)
 
 
@@ -129,7 +120,7 @@ async def test_a_wrong_key_is_left_alone_at_the_first_failure(
 async def workers(database: Database) -> AsyncIterator[list[Breakers]]:
     """Twelve workers on four pools of connections."""
     pools = [Database(database.url) for _ in range(4)]
-    yield [Breakers(pools[n % 4], WrongClock()) for n in range(12)]
+    yield [Breakers(pools[n % 4]) for n in range(12)]
     for pool in pools:
         await pool.close()
 
@@ -219,7 +210,7 @@ async def test_a_straggler_does_not_cut_a_hint_short(
 
 
 async def test_what_failed_is_shown_with_its_reason(database: Database) -> None:
-    breakers = Breakers(database, SystemClock())
+    breakers = Breakers(database)
     await breakers.failed(GEMINI, "rate_limited", "slow down " * 100, hint_s=300, is_lasting=False)
     await breakers.failed("openai", "unreachable", "nobody answers", hint_s=None, is_lasting=False)
     views = await breakers.views()
@@ -229,3 +220,36 @@ async def test_what_failed_is_shown_with_its_reason(database: Database) -> None:
     assert (openai.is_open, openai.open_until, openai.code) == (False, None, "unreachable")
     await run_out(database)
     assert not (await breakers.views())[GEMINI].is_open
+
+
+async def test_an_answer_to_what_was_asked_before_a_hint_does_not_cut_it_short(
+    breakers: Breakers,
+) -> None:
+    asked_at = (await breakers.admit(GEMINI)).asked_at
+    assert asked_at is not None
+    await asyncio.sleep(0.002)  # SQLite's time is to the millisecond
+    await fail(breakers, hint_s=600.0)
+    await breakers.succeeded(GEMINI, asked_at=asked_at)
+    assert (await breakers.admit(GEMINI)).wait_s > 500
+    await breakers.succeeded(GEMINI, asked_at=await breakers.now())
+    assert await breakers.admit(GEMINI) == FREE
+
+
+async def test_an_answer_on_trial_closes_the_breaker_whatever_failed_meanwhile(
+    database: Database, breakers: Breakers
+) -> None:
+    await fail(breakers, hint_s=30.0)
+    await run_out(database)
+    admission = await breakers.admit(GEMINI)
+    assert admission == ON_TRIAL
+    await fail(breakers)  # asked long before
+    await breakers.succeeded(GEMINI, asked_at=admission.asked_at)
+    assert await breakers.admit(GEMINI) == FREE
+
+
+async def test_a_hint_of_no_time_is_none_and_the_third_failure_counts(breakers: Breakers) -> None:
+    for _ in range(2):
+        assert await fail(breakers, hint_s=0.0) == 0
+        assert await breakers.admit(GEMINI) == FREE
+    assert await fail(breakers, hint_s=0.0) > 0
+    assert (await breakers.admit(GEMINI)).wait_s > 0

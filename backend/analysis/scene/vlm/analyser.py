@@ -22,7 +22,14 @@ import structlog
 from backend.analysis.scene.vlm.answers import MergeAnswer, WindowAnswer, read_window
 from backend.analysis.scene.vlm.asking import Memory, Outcome, Parts, ask, fingerprint
 from backend.analysis.scene.vlm.merge import numbered
-from backend.analysis.scene.vlm.model import Clip, Picture, UnusableAnswer, Usage, VisionModel
+from backend.analysis.scene.vlm.model import (
+    BudgetSpent,
+    Clip,
+    Picture,
+    UnusableAnswer,
+    Usage,
+    VisionModel,
+)
 from backend.analysis.scene.vlm.prompt import (
     PROMPT_VERSION,
     LocalFindings,
@@ -31,7 +38,7 @@ from backend.analysis.scene.vlm.prompt import (
     Told,
     window_question,
 )
-from backend.analysis.scene.vlm.report import SceneReport, WindowReport, WindowState
+from backend.analysis.scene.vlm.report import DAY_SPENT, SceneReport, WindowReport, WindowState
 from backend.analysis.scene.vlm.together import put_together
 from backend.analysis.scene.vlm.windows import Window, plan_windows
 from backend.kernel.errors import VapError
@@ -40,7 +47,15 @@ log = structlog.get_logger(__name__)
 
 _FIRST_DONE, _ALL_DONE = 40, 75
 
-__all__ = ["Excerpts", "NothingToShow", "Parts", "VlmRequest", "VlmSceneAnalyser", "VlmSettings"]
+__all__ = [
+    "Excerpts",
+    "NothingToShow",
+    "Parts",
+    "VlmRequest",
+    "VlmSceneAnalyser",
+    "VlmSettings",
+    "shown_of",
+]
 
 
 class NothingToShow(VapError):
@@ -65,6 +80,22 @@ class Excerpts(Protocol):
         Raises:
             NothingToShow: see there. Any other error ends the analysis.
         """
+
+
+async def shown_of(model: VisionModel, excerpts: Excerpts, video: Path, window: Window) -> Shown:
+    """What a model is shown of a window: a clip where it takes one, else pictures.
+
+    Raises:
+        NothingToShow: see there. Any other error is that of the excerpts.
+    """
+    stretch = (video, window.t_start, window.t_end)
+    if model.takes_video:
+        shown = Shown(clip=await excerpts.clip(*stretch))
+    else:
+        shown = Shown(pictures=await excerpts.pictures(*stretch))
+    if shown.nothing:
+        raise NothingToShow("no picture could be taken of it")
+    return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +143,9 @@ class VlmSceneAnalyser:
 
         Raises:
             UnusableAnswer: not one of them could be analysed; its code may be `nothing_to_show`.
-            ModelBusy, ModelMisconfigured, ModelRefused, BudgetSpent: the model said so about one;
-                calls about the others were cancelled, what was answered before is saved.
+            ModelBusy, ModelMisconfigured, ModelRefused: the model said so about one; calls about
+                the others were cancelled, what was answered before is saved.
+            BudgetSpent: before one was answered. After that the others stay unanalysed.
         """
         return await _Run(self, request, parts, progress).report()
 
@@ -138,6 +170,7 @@ class _Run:
         self._moving = [window for window in self._windows if window.moving]
         self._outcomes: dict[int, Outcome[WindowAnswer]] = {}
         self._merged: Outcome[MergeAnswer] | None = None
+        self._spent: BudgetSpent | None = None
 
     async def report(self) -> SceneReport:
         """Ask what is to be asked, and put it together."""
@@ -222,10 +255,18 @@ class _Run:
         except ExceptionGroup as errors:
             # The first one cancelled the others, which have ended by now.
             failed = errors.exceptions[0]
-        if failed is not None:
+        is_answered = any(one.answer for one in self._outcomes.values())
+        if self._spent is not None and not is_answered:
+            failed = failed or self._spent
+        if failed is not None or self._spent is not None:
             await self._memory.flush()
+        if failed is not None:
             raise failed
-        if self._moving and not any(one.answer for one in self._outcomes.values()):
+        for window in self._moving:
+            if window.index not in self._outcomes:
+                unpaid = {"code": "budget_spent", "reason": DAY_SPENT}
+                self._outcomes[window.index] = self._start(window).model_copy(update=unpaid)
+        if self._moving and not is_answered:
             last = self._outcomes[self._moving[-1].index]
             raise UnusableAnswer(last.code, last.reason or "there was no answer")
 
@@ -233,9 +274,15 @@ class _Run:
         """One window after the other, of those that all who take share.
 
         Who fails takes no other, so nothing is begun between a failure and its being noticed.
+        When the budget is spent nobody takes another, but calls that are open are paid for and end.
         """
         for window in rest:
-            await self._window(window)
+            try:
+                await self._window(window)
+            except BudgetSpent as error:
+                self._spent = error
+            if self._spent is not None:
+                return
 
     async def _window(self, window: Window) -> None:
         start = self._start(window).model_copy(update={"settled": False})
@@ -258,7 +305,7 @@ class _Run:
     async def _asked(self, window: Window, start: Outcome[WindowAnswer]) -> Outcome[WindowAnswer]:
         facts, settings = self._request.facts, self._settings
         try:
-            shown = await self._shown(window)
+            shown = await shown_of(self._model, self._excerpts, self._request.video_path, window)
         except NothingToShow as error:
             reason = {"settled": True, "code": error.code, "reason": error.message}
             return start.model_copy(update=reason)
@@ -277,16 +324,6 @@ class _Run:
             asks=settings.asks,
             so_far=lambda taken: self._memory.note(_name(window), taken),
         )
-
-    async def _shown(self, window: Window) -> Shown:
-        stretch = (self._request.video_path, window.t_start, window.t_end)
-        if self._model.takes_video:
-            shown = Shown(clip=await self._excerpts.clip(*stretch))
-        else:
-            shown = Shown(pictures=await self._excerpts.pictures(*stretch))
-        if shown.nothing:
-            raise NothingToShow("no picture could be taken of it")
-        return shown
 
     def _say(self, what: str) -> None:
         done, total = len(self._outcomes), len(self._moving)

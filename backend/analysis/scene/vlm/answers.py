@@ -230,8 +230,8 @@ def read_merge(
 ) -> MergeAnswer:
     """Read what was said about all windows; `known` has their incidents by id.
 
-    A merge joins what windows saw. It must not add to it or talk it away: a category is one of its
-    members', severity and confidence are not below all of theirs.
+    A merge joins what windows saw. It must not add to it or talk it away: a category is that of the
+    worst of its members, severity and confidence are not below that one's.
 
     Raises:
         UnusableAnswer: `empty`, or `malformed` with a sentence that tells the model what is wrong.
@@ -244,14 +244,17 @@ def read_merge(
         if unknown := [id_ for id_ in one.members if id_ not in known]:
             raise _malformed(f"{which} has the member {unknown[0]}, which is no incident's id")
         members = [known[id_] for id_ in one.members]
-        if one.category not in {member.category for member in members}:
-            raise _malformed(f"{which} is {one.category.value}, but none of its members is")
-        severity = min(member.severity for member in members)
-        confidence = min(member.confidence for member in members)
+        severity, confidence = worst = max((one.severity, one.confidence) for one in members)
+        of_worst = {one.category for one in members if (one.severity, one.confidence) == worst}
+        if one.category not in of_worst:
+            raise _malformed(
+                f"{which} is {one.category.value}, but the worst of its members is"
+                f" {' or '.join(sorted(of_worst))}"
+            )
         if one.severity < severity or one.confidence < confidence:
             raise _malformed(
-                f"{which} has severity {one.severity} and confidence {one.confidence:g}, but its"
-                f" members have at least {severity} and {confidence:g}"
+                f"{which} has severity {one.severity} and confidence {one.confidence:g}, but the"
+                f" worst of its members has {severity} and {confidence:g}"
             )
     if twice := _first_double([id_ for one in answer.incidents for id_ in one.members]):
         raise _malformed(f"id {twice[0]} is used twice in members")

@@ -25,7 +25,7 @@ from backend.analysis.scene.vlm.model import Clip, Picture, Question, UnusableAn
 from backend.analysis.scene.vlm.windows import Window
 from backend.findings.incident import Incident, IncidentCategory
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 
 MOST_TRACKS = 40
 MOST_HINTS = 20
@@ -172,8 +172,8 @@ what was said about each and put it together. You see no pictures: add nothing.
 - Join incidents of different windows that are one and the same going on: list their ids as \
 members. Use each id at most once. Incidents that you do not list stay as they are, so list only \
 what belongs together or must be judged again in view of the whole.
-- A joined incident's category is one of its members'; severity and confidence are not below all \
-of theirs.
+- A joined incident has the category of the worst of its members, which is the most severe and, of \
+those, the most confident; its severity and confidence are not below that one's.
 - Windows in which nothing moved, and windows that could not be analysed, were not seen: say \
 nothing about them but that.
 - Categories:

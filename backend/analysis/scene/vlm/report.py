@@ -19,6 +19,11 @@ from backend.analysis.scene.vlm.price import usd
 from backend.findings.incident import Incident
 from backend.findings.score import safety_score
 
+INCIDENTS = TypeAdapter(tuple[Incident, ...])
+"""How results hold them."""
+DAY_SPENT = "the day's budget is spent"
+"""Why a window was not analysed that nobody was asked about, or not often enough."""
+
 
 class WindowState(StrEnum):
     """What became of a window."""
@@ -107,17 +112,11 @@ class SceneReport:
             "detector": self.detector,
             "detector_missing": self.detector_missing,
             "objects": {label: asdict(count) for label, count in self.objects.items()},
-            "incidents": _INCIDENTS.dump_python(self.incidents, mode="json"),
+            "incidents": INCIDENTS.dump_python(self.incidents, mode="json"),
             "safety_score": self.safety_score,
             "model_score": self.merged.model_score,
             "summary": self.merged.summary,
-            "usage": {
-                "input_tokens": self.usage.input_tokens,
-                "output_tokens": self.usage.output_tokens,
-                "cost_usd": usd(self.usage.cost_microusd),
-                "calls": self.usage.calls,
-                "latency_ms": self.usage.latency_ms,
-            },
+            "usage": usage_json(self.usage),
             "windows": _WINDOWS.dump_python(self.windows, mode="json"),
             "merge": {"by": self.merged.by.value, "reason": self.merged.reason},
             "coverage": {
@@ -129,9 +128,21 @@ class SceneReport:
         }
 
 
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """As results name it."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost_usd": usd(usage.cost_microusd),
+        "calls": usage.calls,
+        "latency_ms": usage.latency_ms,
+    }
+
+
 def not_shown(windows: tuple[WindowReport, ...]) -> list[str]:
     """What the model did not see or did not judge, one sentence for each reason."""
-    lost = [one for one in windows if one.state is WindowState.UNANALYSED]
+    unanalysed = [one for one in windows if one.state is WindowState.UNANALYSED]
+    lost = [one for one in unanalysed if one.reason != DAY_SPENT]
     counts = (
         (
             sum(one.state is WindowState.NO_MOTION for one in windows),
@@ -139,6 +150,7 @@ def not_shown(windows: tuple[WindowReport, ...]) -> list[str]:
         ),
         (sum(one.asked == 0 for one in lost), "not shown to the model: no picture could be taken"),
         (sum(one.asked > 0 for one in lost), "not analysed: the model gave no usable answer"),
+        (len(unanalysed) - len(lost), f"not analysed: {DAY_SPENT}"),
     )
     return [
         f"{count} of {len(windows)} windows {'was' if count == 1 else 'were'} {what}"
@@ -147,5 +159,4 @@ def not_shown(windows: tuple[WindowReport, ...]) -> list[str]:
     ]
 
 
-_INCIDENTS = TypeAdapter(tuple[Incident, ...])
 _WINDOWS = TypeAdapter(tuple[WindowReport, ...])

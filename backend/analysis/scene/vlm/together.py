@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from backend.analysis.scene.vlm.answers import MergeAnswer, WindowAnswer, read_merge
 from backend.analysis.scene.vlm.asking import Memory, Outcome, ask, fingerprint
 from backend.analysis.scene.vlm.merge import WindowIncident, in_order, merge_by_model, merge_in_code
-from backend.analysis.scene.vlm.model import ModelError, ModelRefused, VisionModel
+from backend.analysis.scene.vlm.model import BudgetSpent, ModelError, ModelRefused, VisionModel
 from backend.analysis.scene.vlm.prompt import SceneFacts, Told, merge_question
 from backend.analysis.scene.vlm.report import Merged, MergedBy
 from backend.analysis.scene.vlm.windows import Window
@@ -31,7 +31,7 @@ async def put_together(
     """What the windows amount to, and what came of asking about it, if that was asked.
 
     Raises:
-        ModelBusy, ModelMisconfigured, BudgetSpent: what the question took until then is saved.
+        ModelBusy, ModelMisconfigured: what the question took until then is saved.
     """
     answered = [(one.window, one.answer) for one in told if one.answer is not None]
     incidents = tuple(
@@ -102,8 +102,8 @@ async def _asked(
             asks=asks,
             so_far=taken.append,
         )
-    except ModelRefused as error:
-        # The windows are paid for and analysed, and no other attempt would be let further.
+    except (ModelRefused, BudgetSpent) as error:
+        # The windows are paid for and analysed: what they found is not to wait for this.
         refused = {"settled": True, "code": error.code, "reason": error.message}
         outcome = taken[-1].model_copy(update=refused)
     except ModelError:

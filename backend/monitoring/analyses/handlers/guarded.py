@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from backend.analysis.scene.vlm.model import (
@@ -21,7 +22,7 @@ from backend.analysis.scene.vlm.model import (
     VisionModel,
 )
 from backend.analysis.scene.vlm.price import Price, most_microusd
-from backend.monitoring.analyses.breakers import Breakers
+from backend.monitoring.analyses.breakers import Admission, Breakers
 from backend.monitoring.analyses.schemas import Spent
 from backend.monitoring.analyses.spending import CapReached, Reservation, Spending
 
@@ -61,16 +62,17 @@ class GuardedModel:
     async def ask(self, question: Question) -> Answer:
         """Ask once, if breaker and budget allow it; see `VisionModel.ask`."""
         if self.is_test:
-            return await self._ask(question)
+            return await self._ask(question, await self.breakers.now())
         async with self.turns:
-            if await self._is_on_trial():
-                return await self._ask(question)
-        return await self._ask(question)
+            admission = await self._admitted()
+            if admission.on_trial:
+                return await self._ask(question, admission.asked_at)
+        return await self._ask(question, admission.asked_at)
 
     async def aclose(self) -> None:
         """The model goes on: others ask it too."""
 
-    async def _ask(self, question: Question) -> Answer:
+    async def _ask(self, question: Question, asked_at: datetime | None) -> Answer:
         reservation = await self._reserve(question)
         spent = Spent(cost_microusd=reservation.microusd, calls=1)
         try:
@@ -78,17 +80,17 @@ class GuardedModel:
         except ModelError as error:
             if error.code not in MAY_BE_CHARGED:
                 spent = _spent(error.usage)
-            await self._note(error)
+            await self._note(error, asked_at)
             raise
         else:
             spent = _spent(answer.usage)
-            await self.breakers.succeeded(self.backend)
+            await self.breakers.succeeded(self.backend, asked_at=asked_at)
             return answer
         finally:
             await self.spending.settle(reservation, spent)
 
-    async def _is_on_trial(self) -> bool:
-        """Whether what is asked now decides if the model is asked again."""
+    async def _admitted(self) -> Admission:
+        """That a question may be asked now; on trial it decides if the model is asked again."""
         admission = await self.breakers.admit(self.backend)
         if admission.wait_s > 0:
             known = (await self.breakers.views()).get(self.backend)
@@ -98,7 +100,7 @@ class GuardedModel:
                 f"{why}; it is left alone for {admission.wait_s:.0f} s",
                 retry_after_s=admission.wait_s,
             )
-        return admission.on_trial
+        return admission
 
     async def _reserve(self, question: Question) -> Reservation:
         most = most_microusd(self.price, question)
@@ -109,7 +111,7 @@ class GuardedModel:
                 "budget_spent", f"{reached.whose} budget of the day is spent"
             ) from reached
 
-    async def _note(self, error: ModelError) -> None:
+    async def _note(self, error: ModelError, asked_at: datetime | None) -> None:
         if isinstance(error, ModelBusy):
             await self.breakers.failed(
                 self.backend,
@@ -123,7 +125,7 @@ class GuardedModel:
                 self.backend, error.code, error.message, hint_s=None, is_lasting=True
             )
         else:  # it said something: it is there
-            await self.breakers.succeeded(self.backend)
+            await self.breakers.succeeded(self.backend, asked_at=asked_at)
 
 
 def _spent(usage: Usage) -> Spent:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import TypeAdapter
-
 from backend.analysis.protocol import ObjectCount
 from backend.analysis.scene.vlm.analyser import (
     NothingToShow,
@@ -19,8 +17,8 @@ from backend.analysis.scene.vlm.analyser import (
 )
 from backend.analysis.scene.vlm.model import Clip, Picture, VisionModel
 from backend.analysis.scene.vlm.prompt import LocalFindings, LocalTrack, SceneFacts
-from backend.findings.incident import Incident
-from backend.jobs.kinds import JobContext
+from backend.analysis.scene.vlm.report import INCIDENTS
+from backend.jobs.kinds import WAITING, JobContext
 from backend.jobs.schemas import JobDetail
 from backend.media.excerpts import (
     ClipSpec,
@@ -35,7 +33,6 @@ from backend.monitoring.cameras.service import CameraFacts
 from backend.settings import ModelSettings
 
 EXCERPT_WITHIN_S = 120.0
-_INCIDENTS = TypeAdapter(tuple[Incident, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +84,9 @@ class KnownParts:
         """Save one for the next attempt too."""
         await self.of_job.save(name, value)
         self.values[name] = value
+        wait = f"{WAITING}{name.partition('/')[0]}"
+        if isinstance(value, Mapping) and value.get("answer") and self.values.get(wait):
+            await self.save(wait, "")  # it answers again
 
 
 class ModelPass:
@@ -168,7 +168,7 @@ def findings(local: Mapping[str, Any]) -> LocalFindings:
         detector_missing=local.get("detector_missing"),
         objects={label: ObjectCount(**n) for label, n in local.get("objects", {}).items()},
         tracks=tuple(LocalTrack(**track) for track in local.get("tracks", ())),
-        incidents=_INCIDENTS.validate_python(local.get("incidents", ())),
+        incidents=INCIDENTS.validate_python(local.get("incidents", ())),
         timings=local.get("timings", {}),
         libraries=local.get("libraries", {}),
     )

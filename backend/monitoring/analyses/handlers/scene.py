@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter
 
 from backend.analysis.scene.vlm.model import (
     BudgetSpent,
@@ -24,8 +23,9 @@ from backend.analysis.scene.vlm.model import (
     ModelMisconfigured,
     ModelRefused,
 )
-from backend.findings.incident import Incident
-from backend.jobs.kinds import HandBack, JobContext, JobError
+from backend.analysis.scene.vlm.price import usd
+from backend.analysis.scene.vlm.report import INCIDENTS
+from backend.jobs.kinds import WAITING, HandBack, JobContext, JobError
 from backend.jobs.schemas import JobDetail, JobOutcome
 from backend.jobs.stopping import unless_cancelled
 from backend.kernel.clock import Clock
@@ -39,7 +39,7 @@ from backend.monitoring.analyses.handlers.shelf import ModelShelf
 from backend.monitoring.analyses.handlers.snapshots import take_snapshots
 from backend.monitoring.analyses.schemas import NewReport
 from backend.monitoring.analyses.service import SceneReports
-from backend.monitoring.analyses.spending import MICRO, Spending
+from backend.monitoring.analyses.spending import Spending
 from backend.monitoring.cameras.service import CameraFacts, CameraService
 from backend.monitoring.incidents.schemas import FoundIncidents
 from backend.settings import SceneBackend, SceneSettings, StorageSettings
@@ -50,7 +50,6 @@ LOCAL_PART = "local"
 WAIT_AT_LEAST_S, WAIT_AT_MOST_S = 5.0, 300.0
 BUDGET_WAIT_AT_MOST_S = 3600.0
 _FILE_READY, _LOCAL_DONE = 10, 25
-_INCIDENTS = TypeAdapter(tuple[Incident, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +175,10 @@ class SceneHandler:
         return Refusal(backend, error.code, error.message)
 
     async def _waited_s(self, backend: SceneBackend, parts: KnownParts) -> float:
-        """How long this job has been waiting for a backend."""
-        name = f"waiting/{backend}"
+        """How long this job has been waiting for a backend, since it last answered."""
+        name = f"{WAITING}{backend}"
         since = parts.known().get(name)
-        if since is None:
+        if not since:
             await parts.save(name, self._clock.now().isoformat())
             return 0.0
         return (self._clock.now() - datetime.fromisoformat(since)).total_seconds()
@@ -196,7 +195,7 @@ class SceneHandler:
         fallback = [
             {"backend": one.backend, "code": one.code, "reason": one.reason} for one in refusals
         ]
-        incidents = _INCIDENTS.validate_python(result["incidents"])
+        incidents = INCIDENTS.validate_python(result["incidents"])
         snapshots = await take_snapshots(self._ffmpeg, video, incidents)
         if job.segment_start is None or job.segment_end is None:
             raise AssertionError("checked with the archive")
@@ -218,7 +217,7 @@ class SceneHandler:
             cost_microusd=spent_microusd(parts.known()),
         )
         return JobOutcome(
-            result={**result, "fallback": fallback, "cost_usd": report.cost_microusd / MICRO},
+            result={**result, "fallback": fallback, "cost_usd": usd(report.cost_microusd)},
             safety_score=result["safety_score"],
             incident_count=len(incidents),
             store=partial(self._reports.store, new=report),
@@ -226,14 +225,18 @@ class SceneHandler:
 
 
 async def facts_of(job: JobDetail, cameras: CameraService) -> CameraFacts:
-    """What is known of a job's camera; of one that is gone, what its job says."""
+    """What is known of a job's camera; of one that is gone, what its job says.
+
+    What that one had chosen is not known any more, so its footage stays on this machine.
+    """
     payload = job.payload or {}
     camera_id = job.camera_id or ""
     found = await cameras.facts(camera_id)
     if found is not None:
         return found
     name = str(payload.get("camera_name", camera_id))
-    return CameraFacts(id=camera_id, name=name, is_demo=payload.get("demo") is True)
+    is_demo = payload.get("demo") is True
+    return CameraFacts(id=camera_id, name=name, scene_backend=SceneBackend.LOCAL, is_demo=is_demo)
 
 
 def quarter_way(context: JobContext) -> Callable[[int, str], None]:

@@ -7,26 +7,18 @@ need not wait. It costs what it costs: everybody's budget holds for it, too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from backend.analysis.scene.vlm.analyser import NothingToShow
+from backend.analysis.scene.vlm.analyser import NothingToShow, shown_of
 from backend.analysis.scene.vlm.answers import read_window
-from backend.analysis.scene.vlm.model import (
-    ModelBusy,
-    ModelError,
-    Question,
-    UnusableAnswer,
-    Usage,
-)
-from backend.analysis.scene.vlm.price import usd
+from backend.analysis.scene.vlm.model import ModelError, Question, UnusableAnswer
 from backend.analysis.scene.vlm.prompt import (
     PROMPT_VERSION,
     LocalFindings,
     SceneFacts,
-    Shown,
     window_question,
 )
+from backend.analysis.scene.vlm.report import usage_json
 from backend.analysis.scene.vlm.windows import Window, plan_windows
 from backend.findings.incident import IncidentCategory
 from backend.jobs.kinds import JobContext, JobError
@@ -71,7 +63,7 @@ class BackendTestHandler:
         context.progress(25, "making a clip of the demo scene")
         try:
             model = self._shelf.guarded(backend, ALL, camera_usd=None, is_test=True)
-            shown = await shown_of(self._model_pass, model, DEMO_SCENE, window)
+            shown = await shown_of(model, self._model_pass.excerpts, DEMO_SCENE, window)
             question = window_question(
                 window,
                 SceneFacts("Test", self._clock.now(), self._model_pass.zone),
@@ -144,14 +136,12 @@ class DryRunHandler:
             request = self._model_pass.request(job, video, camera, local)
             windows = plan_windows(request.duration_s, self._models.window_s, request.local.moving)
             window = liveliest(windows, request.local.moving)
-            shown = await shown_of(self._model_pass, model, video, window)
+            shown = await shown_of(model, self._model_pass.excerpts, video, window)
             question = window_question(window, request.facts, request.local, shown, of=len(windows))
             context.progress(40, f"asking {model.name} about window {window.index + 1}")
             answer = await _answered(model, question, window, request.facts)
         except (ModelError, ExcerptError, NothingToShow) as error:
-            raise JobError(
-                error.code, error.message, permanent=not isinstance(error, ModelBusy)
-            ) from error
+            raise JobError(error.code, error.message, permanent=True) from error
         return JobOutcome(
             result={
                 "backend": backend,
@@ -162,16 +152,6 @@ class DryRunHandler:
                 **answer,
             }
         )
-
-
-async def shown_of(
-    model_pass: ModelPass, model: GuardedModel, video: Path, window: Window
-) -> Shown:
-    """What a model is shown of a window: a clip where it takes one, else pictures."""
-    excerpts = model_pass.excerpts
-    if model.takes_video:
-        return Shown(clip=await excerpts.clip(video, window.t_start, window.t_end))
-    return Shown(pictures=await excerpts.pictures(video, window.t_start, window.t_end))
 
 
 def liveliest(windows: tuple[Window, ...], moving: tuple[tuple[float, float], ...]) -> Window:
@@ -185,17 +165,6 @@ def liveliest(windows: tuple[Window, ...], moving: tuple[tuple[float, float], ..
         )
 
     return max(windows, key=moved_s)
-
-
-def usage_json(usage: Usage) -> dict[str, Any]:
-    """As results name it."""
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cost_usd": usd(usage.cost_microusd),
-        "calls": usage.calls,
-        "latency_ms": usage.latency_ms,
-    }
 
 
 async def _answered(

@@ -293,7 +293,7 @@ async def test_everything_that_shaped_a_result_is_in_it(tried: Tried) -> None:
         "gemini",
         "flash",
         "flash-001",
-        "1",
+        "2",
         "yolo26n",
     ]
     assert result["settings"] == {
@@ -544,8 +544,8 @@ async def test_busy_in_the_middle_saves_what_was_answered_and_the_next_asks_for_
 
 
 async def test_a_window_that_was_given_up_is_not_paid_for_again(tried: Tried) -> None:
-    first = Scripted({0: ["no"] * 3, 3: [BudgetSpent("budget_spent", "nothing left today")]})
-    with pytest.raises(BudgetSpent):
+    first = Scripted({0: ["no"] * 3, 3: [ModelBusy("server_error", "later")]})
+    with pytest.raises(ModelBusy):
         await tried.analyse(first, at_once=1)
     second = Scripted()
     report = await tried.analyse(second)
@@ -579,7 +579,6 @@ async def test_saved_parts_that_cannot_be_read_are_not_there(tried: Tried, broke
         ModelBusy("timeout", "no answer in time"),
         ModelMisconfigured("key_refused", "the key is not valid"),
         ModelRefused("request_too_large", "too many pictures"),
-        BudgetSpent("budget_spent", "nothing left today"),
     ],
 )
 async def test_what_ends_an_analysis_cancels_the_calls_that_are_open(
@@ -699,3 +698,55 @@ async def test_a_time_out_stops_the_calls_too(tried: Tried) -> None:
 def test_settings_that_ask_nothing_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         VlmSettings(**wrong)  # type: ignore[arg-type]
+
+
+# --- a budget that is spent --------------------------------------------------------------------
+
+SPENT = BudgetSpent("budget_spent", "the camera's budget of the day is spent")
+
+
+async def test_when_the_budget_is_spent_between_windows_what_was_found_is_reported(
+    tried: Tried,
+) -> None:
+    model = Scripted({0: [running(1, 2)], 2: ["no", SPENT]})
+    report = await tried.analyse(model, at_once=1)
+    assert model.about == [0, 1, 2, 2, "merge"]
+    assert states(report) == ["analysed", "analysed", "unanalysed", "unanalysed"]
+    assert [one.t_start for one in report.incidents] == [1.0]
+    assert {one.reason for one in report.windows[2:]} == {"the day's budget is spent"}
+    assert [one.asked for one in report.windows] == [1, 1, 1, 0]
+    # 2 windows, the unusable answer, and a merge.
+    assert report.usage.calls == 4
+    assert report.to_json()["coverage"]["skipped"][-1] == (
+        "2 of 4 windows were not analysed: the day's budget is spent"
+    )
+
+
+async def test_calls_that_are_open_when_the_budget_is_spent_come_to_their_end(
+    tried: Tried,
+) -> None:
+    model = Scripted({0: [running(1, 2)], 1: [SPENT], 2: [running(3, 4)]}, waits_for=3)
+    report = await tried.analyse(model, request(duration_s=90))
+    assert sorted(model.about, key=str) == [0, 1, 2, "merge"]
+    assert states(report) == ["analysed", "unanalysed", "analysed"]
+    assert [one.t_start for one in report.incidents] == [1.0, 63.0]
+
+
+async def test_when_the_budget_is_spent_before_any_answer_there_is_no_result(
+    tried: Tried,
+) -> None:
+    model = Scripted({0: ["no", SPENT], 1: [SPENT], 2: [SPENT]}, waits_for=3)
+    with pytest.raises(BudgetSpent) as caught:
+        await tried.analyse(model)
+    assert caught.value is SPENT
+    assert 3 not in model.about
+    report = await tried.analyse(Scripted())
+    # The unusable answer is counted: it was paid for.
+    assert (report.usage.calls, report.windows[0].asked) == (6, 2)
+
+
+async def test_a_merge_for_which_the_budget_does_not_suffice_is_done_in_code(tried: Tried) -> None:
+    report = await tried.analyse(Scripted({0: [running(1, 2)], "merge": [SPENT]}))
+    assert (report.merged.by, report.merged.reason) == ("code", SPENT.message)
+    assert [one.t_start for one in report.incidents] == [1.0]
+    assert states(report) == ["analysed"] * 4

@@ -242,14 +242,14 @@ def test_a_good_merge_is_read() -> None:
         ([joined(members=[2, 9])], "incident 1 has the member 9, which is no incident's id"),
         ([joined(members=[2, 2])], "id 2 is used twice in members"),
         ([joined(), joined(members=[3])], "id 3 is used twice in members"),
-        ([joined(category="fall")], "incident 1 is fall, but none of its members is"),
+        ([joined(category="fall")], "incident 1 is fall, but the worst of its members is running"),
         (
             [joined(severity=0)],
-            "incident 1 has severity 0 and confidence 0.9, but its members have at least 1 and 0.5",
+            "incident 1 has severity 0 and confidence 0.9, but the worst of its members has 2",
         ),
         (
             [joined(confidence=0.1)],
-            "incident 1 has severity 2 and confidence 0.1, but its members have at least 1 and 0.5",
+            "incident 1 has severity 2 and confidence 0.1, but the worst of its members has 2",
         ),
         ([joined(category="x")], "incidents[0].category: must be one of abandoned_object, "),
     ],
@@ -309,3 +309,20 @@ def test_a_schema_names_just_what_is_read(schema: dict[str, Any], shape: Any) ->
         if "properties" in one
     ]
     assert all(one in names for one in read_in_all)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"category": "running"}, "is running, but the worst of its members is fall"),
+        ({"severity": 2}, "severity 2 and confidence 0.9, but the worst of its members has 3"),
+        ({"confidence": 0.6}, "severity 3 and confidence 0.6, but the worst of its members has 3"),
+    ],
+)
+def test_a_merge_cannot_talk_the_worst_of_its_members_away(
+    changed: dict[str, Any], sentence: str
+) -> None:
+    worst = {"members": [1, 2], "category": "fall", "severity": 3}
+    assert merge(joined(**worst)).incidents[0].confidence == 0.9
+    with pytest.raises(UnusableAnswer, match=sentence):
+        merge(joined(**{**worst, **changed}))

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from backend.monitoring.analyses.handlers.work_folder import work_folder
 from sqlalchemy import select, update
 
 from backend.analysis.pool import AnalysisPool
@@ -31,6 +30,7 @@ from backend.jobs.tables import JobRow
 from backend.jobs.workers import WorkerRegistry
 from backend.kernel.db import Database, utc_now
 from backend.kernel.nudge import JOBS, NudgeListener, Nudges
+from backend.kernel.work_folder import work_folder
 from backend.media.ffmpeg import Ffmpeg
 from backend.monitoring.analyses.breakers import Breakers
 from backend.monitoring.analyses.handlers.local_pass import LocalPass
@@ -85,7 +85,7 @@ class Bench:
         self.outbox = Outbox(self.nudges)
         self.queue = JobQueue(self.database, self.outbox, self.nudges)
         self.cameras = CameraService(self.database, self.outbox, self.storage, self.clock)
-        self.breakers = Breakers(self.database, self.clock)
+        self.breakers = Breakers(self.database)
 
     @property
     def model_settings(self) -> ModelSettings:

@@ -36,7 +36,7 @@ async def test_a_camera_is_looked_at_by_the_model_it_has_chosen(
         ({"id": "yard", "scene_backend": "gemini"}, "gemini"),
         ({"id": "yard", "scene_backend": "local"}, "local"),
         ({"id": "demo", "source": "demo:"}, "openai"),
-        (None, "openai"),  # a camera that is gone
+        (None, "local"),  # a camera that is gone: nobody knows what it had chosen
     ],
 )
 async def test_a_camera_that_has_chosen_nobody_is_looked_at_by_the_default(
@@ -161,6 +161,18 @@ async def test_a_stretch_that_cannot_be_shown_is_said_and_the_rest_is_looked_at(
         "1 of 3 windows was not shown to the model: no picture could be taken"
         in (result["coverage"]["skipped"])
     )
+
+
+async def test_footage_of_a_camera_that_is_deleted_does_not_leave_the_machine(
+    bench: Bench,
+) -> None:
+    bench.scene = {"backend": "gemini", "fallback": "openai"}
+    await bench.add_camera(scene_backend="local", daily_budget_usd=0)
+    job_id = await bench.add_job(bench.video())
+    await bench.cameras.delete("yard")
+    job = await bench.attempt(job_id)
+    assert (job.status, job.analysis_result["backend"]) == ("completed", "fake")
+    assert bench.server.requests == []
 
 
 def inside(tag: str, asked: Received) -> str:

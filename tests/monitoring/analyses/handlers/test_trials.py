@@ -87,7 +87,7 @@ async def test_nobodys_footage_is_sent_for_a_test_but_the_demo_scene(bench: Benc
 
 
 async def test_a_test_that_succeeds_closes_an_open_breaker(bench: Bench) -> None:
-    bench.scene = {"backend": "gemini"}
+    await bench.add_camera(scene_backend="gemini")
     bench.server.answer_with(BUSY)
     job = await bench.do(bench.video())
     assert job.status == "pending"
@@ -137,7 +137,7 @@ async def test_a_test_that_fails_says_why_and_is_not_repeated(
 
 
 async def test_a_test_is_not_held_up_by_jobs_that_wait_for_the_model(bench: Bench) -> None:
-    bench.scene = {"backend": "gemini"}
+    await bench.add_camera(scene_backend="gemini")
     bench.server.answer_with(BUSY)
     job = await bench.do(bench.video())
     bench.server.answer_with(by_window(w0=Reply(held=True)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.jobs.schemas import JobDetail
-from tests.monitoring.analyses.handlers.answers import by_window, json_of, questions, said
+from tests.monitoring.analyses.handlers.answers import by_window, incident, json_of, questions, said
 from tests.monitoring.analyses.handlers.bench import GEMINI_CALL, KEY, OPENAI_CALL, PRICES, Bench
 from tests.peers.model_server import Received, Reply
 
@@ -200,7 +200,8 @@ async def test_a_budget_that_runs_out_within_an_archive_is_not_exceeded(bench: B
     bench.models = {"camera_budget_usd": "0.0131", "window_s": 5, "windows_at_once": 3}
     bench.server.answer_with(Reply(json_of(said()), output_tokens=4000))  # 30 + 10 000
     job = await bench.do(bench.video())
-    check_local(job, "budget_spent", "budget of the day is spent")
+    states = [one["state"] for one in job.analysis_result["windows"]]
+    assert (job.status, states.count("analysed")) == ("completed", 1)
     accounts = await bench.accounts()
     assert accounts["yard"].spent_microusd == accounts[""].spent_microusd <= 13_100
 
@@ -256,6 +257,44 @@ async def test_a_model_that_never_says_anything_usable_costs_retries_when_nobody
     bench.server.answer_with(NONSENSE)
     job = await bench.do(bench.video(seconds=5))
     assert (job.status, job.retry_count, job.error_code) == ("pending", 1, "malformed")
+
+
+async def test_patience_begins_anew_when_the_model_has_answered(bench: Bench) -> None:
+    bench.scene = {"wait_s": 900}
+    bench.server.answer_with(by_window(w0=BUSY))
+    job = await bench.do(bench.video())
+    await bench.later(1000)
+    bench.server.answer_with(by_window(w1=BUSY))
+    job = await bench.attempt(job.id)
+    assert (job.status, questions(bench.server.requests)) == ("pending", [0, 0, 1])
+    await bench.later(1000)
+    check_local(await bench.attempt(job.id), "server_error", "overloaded")
+
+
+async def test_patience_begins_anew_when_somebody_asks_for_the_job_again(bench: Bench) -> None:
+    bench.scene = {"wait_s": 900}
+    bench.server.answer_with(BUSY)
+    job = await bench.do(bench.video())
+    assert job.status == "pending"
+    await bench.queue.cancel(job.id)
+    await bench.later(1000)
+    await bench.queue.retry(job.id)
+    job = await bench.attempt(job.id)
+    assert (job.status, len(bench.server.requests)) == ("pending", 2)
+
+
+async def test_what_was_found_before_a_budget_is_spent_is_not_thrown_away(bench: Bench) -> None:
+    # a window reserves less than 0.013 dollars; the second one does not fit any more
+    bench.models = {"camera_budget_usd": "0.0140"}
+    fire = said(incident("fire_smoke", severity=4))
+    bench.server.answer_with(by_window(w0=Reply(json_of(fire), output_tokens=4000)))
+    job = await bench.do(bench.video())
+    result = job.analysis_result
+    assert (job.status, result["backend"], result["fallback"]) == ("completed", "gemini", [])
+    assert [one["category"] for one in result["incidents"]] == ["fire_smoke"]
+    assert questions(bench.server.requests) == [0]
+    skipped = "2 of 3 windows were not analysed: the day's budget is spent"
+    assert skipped in result["coverage"]["skipped"]
 
 
 def check_local(job: JobDetail, code: str, words: str, *, backend: str = "gemini") -> None:
