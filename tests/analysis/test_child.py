@@ -25,8 +25,6 @@ from tests.analysis.requests import scene_request
 from tests.peers.videos import make_video
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
-
 ROOT = Path(__file__).resolve().parents[2]
 
 

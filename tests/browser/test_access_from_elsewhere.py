@@ -13,7 +13,7 @@ from tests.peers.videos import make_video
 from tests.system.programs import Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery"
 VIEWER_KEY = "only-looks-0123456789"

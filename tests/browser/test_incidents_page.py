@@ -27,7 +27,7 @@ from tests.peers.videos import make_video
 from tests.system.programs import Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.browser
 
 KEY = "the-right-key-123"
 ZONE = "Asia/Tokyo"

@@ -18,7 +18,7 @@ from tests.peers.videos import make_video
 from tests.system.programs import Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.browser
 
 PASSWORD = "s3cret-pa55"
 INCIDENT = {

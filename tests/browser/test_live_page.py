@@ -20,7 +20,7 @@ from tests.peers.rtsp_server import running_camera
 from tests.system.programs import Installation
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.browser
 
 HIDDEN_S = (20, 12)
 """The shorter one is the harder: a player that is left to itself catches up only at 15 s."""

@@ -26,7 +26,7 @@ from tests.peers.rtsp_server import RunningCamera, running_camera
 from tests.system.programs import Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.browser
 
 WITHOUT_MEDIA_SOURCE = "delete window.MediaSource; delete window.WebKitMediaSource;"
 REFUSING_TO_PLAY = """

@@ -29,7 +29,7 @@ from tests.peers.threaded_server import Request, Server
 from tests.system.programs import Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.browser
 
 VIDEO = "nasa_13013.mp4"
 MOST_BYTES = 4_000_000

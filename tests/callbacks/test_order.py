@@ -100,7 +100,6 @@ class _Course:
             assert taken[-1] == numbers[-1] == added[-1][0]
 
 
-@pytest.mark.timeout(900)
 @settings(
     max_examples=30,
     deadline=None,

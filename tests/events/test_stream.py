@@ -151,7 +151,6 @@ async def _look_at_all(stream: EventStream) -> None:
         pass
 
 
-@pytest.mark.timeout(900)
 @given(data=st.data())
 @settings(
     max_examples=60,

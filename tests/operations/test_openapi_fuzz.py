@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -111,7 +110,6 @@ async def _stream(address: str) -> None:
                 assert answer.status_code < 500, last
 
 
-@pytest.mark.timeout(900)
 async def test_no_request_makes_the_server_fail_and_answers_are_as_described(
     tmp_path: Path,
 ) -> None:

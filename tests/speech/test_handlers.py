@@ -47,8 +47,6 @@ from tests.speech.unusable import (
 )
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
-
 CONTENT = bytes(range(256)) * 400
 HANGING_AT = 90
 """Percent: what the fake analyser says last before it hangs."""

@@ -12,7 +12,7 @@ from tests.peers.rtsp_server import running_camera
 from tests.system.programs import Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.system
 
 
 def until_state(main: Main, *states: str, within_s: float = 90) -> Any:

@@ -11,7 +11,7 @@ from tests.system.programs import Installation, Main
 from tests.system.servers import private_server
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.system
 
 BEFORE = 10
 HELD = 50

@@ -11,7 +11,7 @@ from backend.monitoring.demo import DEMO_ARCHIVE_S, DEMO_DETECTOR
 from tests.system.programs import Installation
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.system
 
 # two minutes, and as many again where much else runs; an archive as long as others takes ten
 FIRST_SCORE_WITHIN_S = 240.0

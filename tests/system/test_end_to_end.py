@@ -21,7 +21,7 @@ from tests.peers.rtsp_server import running_camera
 from tests.system.programs import Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.system
 
 SECRET = "s3cret-pa55"
 SEGMENT = re.compile(r"^\d+\.ts$", re.MULTILINE)

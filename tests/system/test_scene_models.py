@@ -29,7 +29,7 @@ from tests.peers.videos import make_video
 from tests.system.programs import KEEPS_JOBS, REAPS_SOON, Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.system
 
 KEY = "sk-very-secret-0123456789"
 FAKE = ("--analyser", "fake")

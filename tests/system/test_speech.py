@@ -23,7 +23,7 @@ from tests.peers.ecg_backend import Answer, EcgBackend, running_ecg_backend
 from tests.system.programs import KEEPS_JOBS, REAPS_SOON, Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.system
 
 FAKE = ("--analyser", "fake")
 MARKS = {10, 25, 40, 75}

@@ -11,7 +11,7 @@ import pytest
 from tests.system.programs import KEEPS_JOBS, REAPS_SOON, Installation, Main
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.system
 
 FAKE = ("--analyser", "fake")
 HELD_AT = 75

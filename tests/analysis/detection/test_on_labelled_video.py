@@ -17,8 +17,6 @@ from backend.analysis.scene.video import Sample
 from backend.findings.detection import Box
 from tests.analysis.labelled import compare, read_labels
 
-pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
-
 CONFIDENCE = 0.35
 
 

@@ -21,8 +21,6 @@ from backend.analysis.protocol import AnalysisError
 from tests.analysis.detection.models import anchors, constant_model
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
-
 
 @pytest.fixture
 def bus_folder(tmp_path: Path) -> Path:

@@ -16,8 +16,6 @@ from backend.analysis.detection.loading import DetectorShelf
 from backend.analysis.environment import quiet_environment
 from backend.analysis.protocol import AnalysisError
 
-pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
-
 MAKE = """
 import sys
 from backend.analysis.detection.torchvision_ops import ensure_torchvision_ops

@@ -21,8 +21,6 @@ from tests.analysis.detection.models import anchors, constant_model
 from tests.analysis.requests import Heard, scene_request
 from tests.peers.videos import make_video
 
-pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
-
 DEMO = Path(__file__).resolve().parents[3] / "demo" / "assets"
 
 

@@ -35,8 +35,6 @@ from tests.analysis.speech.speakers.recordings import (
     over_the_telephone,
 )
 
-pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
-
 
 @pytest.fixture(scope="module")
 def diarizer() -> Diarizer:

@@ -23,8 +23,6 @@ from backend.analysis.speech.transcription import sphinx as sphinx_module
 from tests.analysis.speech.scoring import plain_words, word_error_rate, word_errors
 from tests.analysis.speech.speakers.recordings import Recording, decoded, from_zip, loud_parts
 
-pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
-
 SAID = {
     "jfk.flac": "And so my fellow Americans ask not what your country can do for you "
     "ask what you can do for your country",

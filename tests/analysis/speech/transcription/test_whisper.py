@@ -27,8 +27,6 @@ from tests.analysis.speech.transcription.tiny_whisper import (
     write_tiny_whisper,
 )
 
-pytestmark = pytest.mark.timeout(600)  # so much work is minutes on a slow machine
-
 SENTENCE = "Ask not what your country can do for you."
 WORDS = SENTENCE.split()
 
