@@ -18,7 +18,7 @@ from backend.kernel.errors import Unavailable
 from backend.media.process import start_process
 
 OLDEST_VERSION = (5, 1)
-ANSWER_WITHIN_S = 10.0
+ANSWER_WITHIN_S = 30.0
 _VERSION = re.compile(r"ffmpeg version n?(\d+(?:\.\d+)*)")
 
 
