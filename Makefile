@@ -22,7 +22,8 @@ run: doctor $(STAMPS)/product $(PAGE) ## set up what is missing, then start VAP 
 	@$(BIN)/python -m scripts.run --workers $(WORKERS)
 
 test: doctor $(STAMPS)/tools $(PAGE) ## run the tests with what this machine offers
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 \
+		--dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: doctor $(STAMPS)/tools frontend/node_modules/.stamp ## format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .

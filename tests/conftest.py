@@ -44,6 +44,11 @@ structlog.configure(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: none is begun while the other processes are done."""
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("system", "browser"))))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     """With VAP_TEST_STRICT=1 a skipped test is a failed one."""

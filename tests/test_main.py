@@ -25,6 +25,7 @@ from docs.generate import default_settings
 from tests.main_process import Ended, Relay, Running, run, started
 from tests.waiting import WITHIN_S, until
 
+pytestmark = pytest.mark.system
 P, S, V, O = Role.PUBLIC, Role.SERVICE, Role.VIEWER, Role.OPERATOR  # noqa: E741  as short as a table needs
 PATIENT_S = 60.0
 """A client's time limit: longer than a slow machine takes to answer."""
