@@ -18,6 +18,8 @@ from backend.kernel.db import is_disconnect
 
 log = structlog.get_logger(__name__)
 
+ENDS_WITHIN_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
@@ -34,9 +36,14 @@ class Schedules:
     def __init__(self, repeated: Sequence[Repeated]) -> None:
         self._repeated = repeated
         self._waits_for_database: set[str] = set()
+        self._under_way: set[asyncio.Future[object]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep the schedule until stopped; work that is under way then is cancelled."""
+        """Keep the schedule until stopped; work under way then has a moment, and is cancelled.
+
+        Most is a statement or two, and one that is cancelled in the middle was seen to keep the
+        process from ending.
+        """
         scheduler = AsyncIOScheduler(timezone=UTC)
         for one in self._repeated:
             scheduler.add_job(
@@ -52,12 +59,17 @@ class Schedules:
         scheduler.start()
         try:
             await stop.wait()
+            scheduler.remove_all_jobs()
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=ENDS_WITHIN_S)
         finally:
             scheduler.shutdown(wait=False)
 
     async def _do(self, one: Repeated) -> None:
+        work = asyncio.ensure_future(one.work())
+        self._under_way.add(work)
         try:
-            await one.work()
+            await work
         except Exception as error:  # the edge: the schedule goes on whatever its work raises
             if not is_disconnect(error):
                 log.exception("scheduled work failed", action="schedule.failed", work=one.name)
@@ -72,3 +84,5 @@ class Schedules:
             if one.name in self._waits_for_database:
                 self._waits_for_database.discard(one.name)
                 log.info("scheduled work goes on", action="schedule.db_back", work=one.name)
+        finally:
+            self._under_way.discard(work)

@@ -97,3 +97,24 @@ async def test_work_under_way_is_cancelled_when_the_schedule_stops() -> None:
     async with _running(Repeated("endless", 0.02, endless)):
         await began.wait()
     await until(cancelled.is_set)
+
+
+async def test_work_under_way_may_end_when_the_schedule_stops() -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    ended = 0
+
+    async def work() -> None:
+        nonlocal ended
+        begun.set()
+        await may_end.wait()
+        ended += 1
+
+    stop = asyncio.Event()
+    async with asyncio.timeout(2 * WITHIN_S), asyncio.TaskGroup() as group:
+        running = group.create_task(Schedules([Repeated("work", 0.02, work)]).run(stop))
+        await begun.wait()
+        stop.set()
+        await asyncio.sleep(0)
+        assert not running.done()
+        may_end.set()
+    assert ended == 1
